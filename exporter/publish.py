@@ -1,0 +1,197 @@
+"""Staged folder to published folder, all or nothing.
+
+A bundle is written into a staging folder beside its target, flushed to disk, and swapped in with
+one rename. Whoever reads the target sees the old bundle whole or the new one whole. A process
+that dies leaves at most a staging folder, which the next run sweeps: a staging folder is held by
+a lock on itself for as long as its process lives.
+
+May import `exporter.errors` only.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import fcntl
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from exporter.errors import MachineFailed, PublishFailed
+
+_AT_FDCWD = -100
+_RENAME_EXCHANGE = 2  # linux/fs.h
+_RENAME_SWAP = 2  # sys/stdio.h of macOS
+
+
+@contextmanager
+def staged(target: Path) -> Iterator[Path]:
+    """A fresh folder beside `target`, published onto it when the block ends well.
+
+    Whatever the block raises, `target` stays as it was and the staging folder goes.
+
+    Raises:
+        PublishFailed: The place cannot be written, or the disk is full.
+    """
+    target = Path(os.path.abspath(target))
+    _refuse_strange_target(target)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        sweep(target)
+        staging, lock = _make_staging(target)
+    except OSError as error:
+        raise _failed(target, error) from error
+    try:
+        yield staging
+        _flush_tree(staging)
+        # The new bundle takes the staging folder's name away; what is left there is the old one.
+        _swap(staging, target)
+        _flush(target.parent)
+    except OSError as error:
+        raise _failed(target, error) from error
+    finally:
+        # What cannot be removed now is swept by the next run, which says so if it cannot either.
+        shutil.rmtree(staging, ignore_errors=True)
+        os.close(lock)
+
+
+def sweep(target: Path) -> list[Path]:
+    """Remove staging folders of `target` whose process is gone; returns what was removed.
+
+    Raises:
+        OSError: One cannot be removed.
+    """
+    removed = []
+    for leftover in sorted(target.parent.glob(_prefix(target) + "*")):
+        try:
+            lock = _lock(leftover)
+        except (BlockingIOError, FileNotFoundError):
+            continue  # another export holds it, or has just finished with it
+        try:
+            shutil.rmtree(leftover)
+            removed.append(leftover)
+        except FileNotFoundError:
+            continue
+        finally:
+            os.close(lock)
+    return removed
+
+
+def _prefix(target: Path) -> str:
+    return f".{target.name}.staging-"
+
+
+def _make_staging(target: Path) -> tuple[Path, int]:
+    """A new staging folder and the lock that holds it."""
+    while True:
+        staging = Path(tempfile.mkdtemp(prefix=_prefix(target), dir=target.parent))
+        try:
+            lock = _lock(staging)
+        except (BlockingIOError, FileNotFoundError):
+            continue  # swept by another export between the two calls
+        if staging.exists():
+            staging.chmod(0o755)
+            return staging, lock
+        os.close(lock)
+
+
+def _lock(folder: Path) -> int:
+    """Hold `folder` for this process; the kernel lets go when the process ends."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _refuse_strange_target(target: Path) -> None:
+    """Only a bundle, an empty folder or nothing at all is ever replaced."""
+    if target.is_symlink() or (target.exists() and not target.is_dir()):
+        raise PublishFailed(f"{target}: a folder expected, a file or link found; name another")
+    try:
+        strangers = target.exists() and not (target / "manifest.json").exists()
+        if strangers and any(path.name != "keras" for path in target.iterdir()):
+            raise PublishFailed(
+                f"{target}: holds files but no manifest.json, so it is no bundle and is not "
+                "replaced; name a new or empty folder"
+            )
+    except OSError as error:
+        raise _failed(target, error) from error
+
+
+def _flush_tree(root: Path) -> None:
+    for folder, _, names in os.walk(root, topdown=False):
+        for name in names:
+            _flush(Path(folder, name))
+        _flush(Path(folder))
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _swap(staging: Path, target: Path) -> None:
+    """Put `staging` in the place of `target`; what stood there takes the staging name."""
+    if not target.exists():
+        try:
+            os.rename(staging, target)
+            return
+        except OSError as error:
+            # Another export published meanwhile: exchange with its bundle.
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+    if _exchange(staging, target):
+        return
+    # No atomic exchange on this system: a reader may find nothing for a moment, never a mix.
+    aside = staging.with_name(staging.name + "-old")
+    os.rename(target, aside)
+    try:
+        os.rename(staging, target)
+    except OSError:
+        os.rename(aside, target)
+        raise
+    os.rename(aside, staging)
+
+
+def _exchange(first: Path, second: Path) -> bool:
+    """Exchange two folders atomically; False where the system has no call for it."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    names = os.fsencode(first), os.fsencode(second)
+    if sys.platform == "linux" and hasattr(libc, "renameat2"):
+        status = libc.renameat2(
+            _AT_FDCWD, names[0], _AT_FDCWD, names[1], ctypes.c_uint(_RENAME_EXCHANGE)
+        )
+    elif sys.platform == "darwin" and hasattr(libc, "renamex_np"):
+        status = libc.renamex_np(*names, ctypes.c_uint(_RENAME_SWAP))
+    else:
+        return False
+    if status == 0:
+        return True
+    code = ctypes.get_errno()
+    if code in (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP):
+        return False
+    raise OSError(code, os.strerror(code), str(second))
+
+
+def _failed(target: Path, error: OSError) -> MachineFailed:
+    reason = error.strerror or str(error)
+    place = error.filename or target
+    if error.errno == errno.ENOSPC:
+        return PublishFailed(
+            f"{place}: disk full; nothing was published, free some space and export again"
+        )
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return PublishFailed(
+            f"{place}: cannot be written ({reason}); name another folder with -o"
+        )
+    return PublishFailed(f"{place}: {reason}; nothing was published")
