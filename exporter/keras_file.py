@@ -1,0 +1,203 @@
+"""Keras files: opened safely, written with the same bytes every time.
+
+Owns reading `.keras` and Keras `.h5` from strangers and writing `.keras`. May import
+`exporter.errors` only. Keras and TensorFlow are imported inside the functions.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from exporter.errors import BadModel, BadUsage, MachineFailed
+
+if TYPE_CHECKING:
+    import keras
+
+_HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
+_ZIP_DATE = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip entry can have
+_UNSAFE_HINT = (
+    "it carries Python code that would be run on loading; "
+    "give --unsafe (unsafe=True) if you trust where the file comes from"
+)
+_CUSTOM_HINT = "give the class or function with --custom-objects module:attribute"
+
+
+def import_keras() -> ModuleType:
+    """Keras on its TensorFlow backend.
+
+    Raises:
+        BadUsage: Keras is configured for another backend.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        raise BadUsage(
+            f"Keras backend: tensorflow expected, {keras.backend.backend()} found; "
+            "set KERAS_BACKEND=tensorflow"
+        )
+    return keras
+
+
+def load(
+    path: Path, *, custom_objects: Mapping[str, Any] | None = None, unsafe: bool = False
+) -> keras.Model:
+    """Open a `.keras` or Keras `.h5` file, in safe mode unless `unsafe`.
+
+    Raises:
+        BadModel: The file is missing, no Keras model, or needs code to be run.
+        MachineFailed: The file is there and cannot be read.
+    """
+    path = Path(path)
+    _check_kind(path)
+    keras = import_keras()
+    try:
+        model = keras.saving.load_model(
+            path, custom_objects=dict(custom_objects or {}), compile=False, safe_mode=not unsafe
+        )
+    except Exception as error:  # a stranger's file makes Keras raise nearly anything
+        raise BadModel(f"{path}: {_explain(error)}") from error
+    if not isinstance(model, keras.Model):
+        raise BadModel(
+            f"{path}: a Keras model expected, a {type(model).__name__} found; save a keras.Model"
+        )
+    return model
+
+
+def _check_kind(path: Path) -> None:
+    """Tell the suffix and the first bytes apart before Keras sees the file."""
+    try:
+        with open(path, "rb") as stream:
+            magic = stream.read(8)
+    except FileNotFoundError:
+        raise BadModel(f"{path}: no such file; give a .keras or a Keras .h5 file") from None
+    except IsADirectoryError:
+        raise BadModel(f"{path}: a .keras or Keras .h5 file expected, a folder found") from None
+    except OSError as error:
+        raise MachineFailed(f"{path}: {error.strerror}") from error
+    suffix = path.suffix.lower()
+    if suffix not in (".keras", ".h5", ".hdf5"):
+        raise BadModel(
+            f"{path}: a name that ends in .keras or .h5 expected, {suffix or 'no ending'!r} found; "
+            "save the model with model.save('name.keras')"
+        )
+    if suffix == ".keras" and not zipfile.is_zipfile(path):
+        found = "an HDF5 file (rename it to .h5)" if magic == _HDF5_MAGIC else "something else"
+        raise BadModel(f"{path}: a zip archive written by Keras 3 expected, {found} found")
+    if suffix != ".keras" and magic != _HDF5_MAGIC:
+        found = "a zip (rename it to .keras)" if magic[:2] == b"PK" else "something else"
+        raise BadModel(f"{path}: an HDF5 file written by Keras expected, {found} found")
+
+
+def _explain(error: Exception) -> str:
+    """One line of what Keras said, and the way out where there is one."""
+    text = str(error)
+    line = next((part.strip() for part in text.splitlines() if part.strip()), "")
+    if "safe_mode" in text or "unsafe_deserialization" in text or "lambda" in line.lower():
+        return _UNSAFE_HINT
+    if "No model config found" in text:
+        return (
+            "weights without a model found; a whole model expected, "
+            "as model.save('name.keras') writes it"
+        )
+    if any(t in text for t in ("Could not locate", "Unknown layer", "Unknown object", "Unknown ")):
+        return f"{_shorten(line)}; {_CUSTOM_HINT}"
+    return f"not a model that Keras can load: {type(error).__name__}: {_shorten(line)}"
+
+
+def _shorten(line: str, longest: int = 240) -> str:
+    return line if len(line) <= longest else line[: longest - 1] + "…"
+
+
+def save_keras(model: keras.Model, path: Path) -> None:
+    """Write a `.keras` file without optimizer, date or memory addresses in it.
+
+    The same model gives the same bytes in every process.
+
+    Raises:
+        BadModel: Keras cannot save the model.
+        MachineFailed: The disk is full or the folder cannot be written.
+    """
+    import_keras()
+    path = Path(path)
+    try:
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".keras-") as scratch:
+            folder = Path(scratch, "model")
+            folder.mkdir()
+            try:
+                model.save(folder, zipped=False)
+            except OSError:
+                raise
+            except Exception as error:
+                raise BadModel(
+                    f"model {model.name!r}: Keras cannot save it: {type(error).__name__}: "
+                    f"{_shorten(str(error).strip().splitlines()[0] if str(error) else '')}"
+                ) from error
+            _make_canonical(folder)
+            _zip(folder, path)
+    except OSError as error:
+        raise MachineFailed(f"{path}: {error.strerror or error}") from error
+
+
+def _make_canonical(folder: Path) -> None:
+    metadata = json.loads((folder / "metadata.json").read_text())
+    metadata.pop("date_saved", None)
+    (folder / "metadata.json").write_text(json.dumps(metadata))
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(_canonical_config(config, {})))
+    _drop_optimizer(folder / "model.weights.h5")
+
+
+def _canonical_config(node: Any, numbers: dict[int, int]) -> Any:
+    """Memory addresses become 1, 2, … in order of appearance; compile arguments go."""
+    if isinstance(node, list):
+        return [_canonical_config(item, numbers) for item in node]
+    if not isinstance(node, dict):
+        return node
+    result = {}
+    for key, value in node.items():
+        if key == "shared_object_id" and isinstance(value, int):
+            value = numbers.setdefault(value, len(numbers) + 1)
+        elif key == "compile_config":
+            continue
+        result[key] = _canonical_config(value, numbers)
+    return result
+
+
+def _drop_optimizer(weights: Path) -> None:
+    import h5py
+
+    with h5py.File(weights, "r") as old:
+        if "optimizer" not in old:
+            return
+        slim = weights.with_suffix(".slim")
+        with h5py.File(slim, "w") as new:
+            for name in old:
+                if name != "optimizer":
+                    old.copy(name, new)
+            new.attrs.update(old.attrs)
+    slim.replace(weights)
+
+
+def _zip(folder: Path, path: Path) -> None:
+    """Stored, not deflated: Keras refuses members that expand (a zip bomb)."""
+    first = ["metadata.json", "config.json", "model.weights.h5"]
+    names = [file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file()]
+    names.sort(key=lambda name: (first.index(name) if name in first else len(first), name))
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+        for name in names:
+            entry = zipfile.ZipInfo(name, _ZIP_DATE)
+            entry.external_attr = 0o644 << 16
+            entry.create_system = 3
+            entry.file_size = (folder / name).stat().st_size  # lets zipfile choose zip64
+            with open(folder / name, "rb") as stream, archive.open(entry, "w") as member:
+                shutil.copyfileobj(stream, member, 1 << 20)

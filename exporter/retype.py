@@ -1,0 +1,134 @@
+"""The same Keras model in another floating-point type.
+
+Owns the rewriting of a model's config: float64 for the oracle, float32 for models whose dtype
+policy a browser does not have. May import `exporter.errors` and `exporter.keras_file` only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from exporter.keras_file import import_keras
+
+if TYPE_CHECKING:
+    import keras
+
+_FLOATS = frozenset({"float16", "bfloat16", "float32", "float64", "half", "double"})
+_POLICIES = _FLOATS | {"mixed_float16", "mixed_bfloat16"}
+_POLICY_CLASSES = frozenset({"DTypePolicy", "FloatDTypePolicy"})
+
+
+class RetypeError(Exception):
+    """Internal to `exporter.source`: the reason, for the manifest; never reaches a caller."""
+
+
+@contextmanager
+def floats(dtype: str) -> Iterator[None]:
+    """Keras' default float type and dtype policy, for as long as the block runs."""
+    keras = import_keras()
+    floatx, policy = keras.config.floatx(), keras.config.dtype_policy()
+    keras.config.set_floatx(dtype)
+    keras.config.set_dtype_policy(dtype)
+    try:
+        yield
+    finally:
+        keras.config.set_floatx(floatx)
+        keras.config.set_dtype_policy(policy)
+
+
+def is_purely(model: keras.Model, dtype: str) -> bool:
+    """Whether every float that the model computes with or stores has that type."""
+    for layer in model._flatten_layers():
+        if layer.compute_dtype in _FLOATS and layer.compute_dtype != dtype:
+            return False
+        if layer.variable_dtype in _FLOATS and layer.variable_dtype != dtype:
+            return False
+    return True
+
+
+def retype(
+    model: keras.Model, dtype: str, custom_objects: Mapping[str, Any] | None = None
+) -> keras.Model:
+    """A copy of `model` whose floats are all of `dtype`, with the same weights.
+
+    Raises:
+        RetypeError: The model cannot be made anew from its config, or comes out different.
+    """
+    keras = import_keras()
+    known = {**_classes_of(model), **(custom_objects or {})}
+    try:
+        config = keras.saving.serialize_keras_object(model)
+        config = _rewrite(config, dtype)
+        with floats(dtype), keras.saving.custom_object_scope(known):
+            # The model is already in memory, so its code has been trusted before.
+            copy = keras.saving.deserialize_keras_object(config, safe_mode=False)
+            _copy_weights(model, copy)
+    except RetypeError:
+        raise
+    except Exception as error:  # custom classes may raise anything from from_config
+        line = (str(error).strip().splitlines() or [""])[0][:200]
+        raise RetypeError(f"{type(error).__name__}: {line}") from error
+    return copy
+
+
+def _classes_of(model: keras.Model) -> dict[str, Any]:
+    """The custom classes among the model's layers, by every name Keras may look them up."""
+    known = {}
+    for layer in model._flatten_layers():
+        cls = type(layer)
+        if not cls.__module__.startswith("keras."):
+            known[cls.__name__] = cls
+    return known
+
+
+def _rewrite(node: Any, dtype: str, key: str = "") -> Any:
+    if isinstance(node, dict):
+        if node.get("class_name") in _POLICY_CLASSES:
+            name = (node.get("config") or {}).get("name")
+            if name not in _POLICIES:
+                raise RetypeError(f"dtype policy {name!r} is not a floating-point one")
+            return {**node, "config": {**node["config"], "name": dtype}}
+        if node.get("class_name") == "QuantizedDTypePolicy":
+            raise RetypeError("quantized dtype policy")
+        node = {k: _rewrite(v, dtype, k) for k, v in node.items() if k != "compile_config"}
+        if node.get("class_name") == "Cast":
+            node = _rewrite_cast(node, dtype)
+        return node
+    if isinstance(node, (list, tuple)):
+        return type(node)(_rewrite(item, dtype, key) for item in node)
+    if isinstance(node, str) and "dtype" in key and node in _POLICIES:
+        return dtype
+    return node
+
+
+def _rewrite_cast(node: dict[str, Any], dtype: str) -> dict[str, Any]:
+    """keras.ops.cast holds its dtype as a positional argument."""
+
+    def walk(item: Any) -> Any:
+        if isinstance(item, dict):
+            return {key: walk(value) for key, value in item.items()}
+        if isinstance(item, (list, tuple)):
+            return type(item)(walk(value) for value in item)
+        return dtype if isinstance(item, str) and item in _FLOATS else item
+
+    return {key: walk(value) if key == "inbound_nodes" else value for key, value in node.items()}
+
+
+def _copy_weights(model: keras.Model, copy: keras.Model) -> None:
+    import numpy as np
+
+    keras = import_keras()
+    old, new = model.variables, copy.variables
+    if len(old) != len(new):
+        raise RetypeError(f"{len(old)} variables became {len(new)}")
+    for source, target in zip(old, new, strict=True):
+        if tuple(source.shape) != tuple(target.shape):
+            raise RetypeError(f"variable {source.path}: {source.shape} became {target.shape}")
+        value = np.asarray(source.value)
+        target.assign(value.astype(target.dtype) if target.dtype in _FLOATS else value)
+    for layer in copy._flatten_layers():
+        # Normalization derives its mean and deviation from its variables.
+        if isinstance(layer, keras.layers.Normalization) and layer.input_mean is None:
+            layer.finalize_state()
