@@ -12,7 +12,7 @@
     │   ├── BadData                    a data set that is not what it says it is
     │   ├── BadBundle                  no bundle there, or a malformed manifest
     │   └── BadPicture                 no picture, or an empty one
-    ├── SomethingMissing       exit 3  something needed is not here: a data set, a package, a browser
+    ├── SomethingMissing       exit 3  something needed is not on this machine
     │   ├── DataMissing
     │   ├── PackageMissing
     │   └── BrowserMissing

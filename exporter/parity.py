@@ -208,8 +208,10 @@ def judge(
         return Judgement(reason, 0, np.inf, np.inf, np.inf, np.inf, 0, None, (), ())
     index = np.flatnonzero(keep)
     parts = [
-        _Output(*(np.asarray(array)[keep] for array in arrays), meaning, gate, samples.each_alone)
-        for *arrays, meaning in zip(
+        _Output(
+            reference[keep], oracle[keep], np.asarray(got)[keep], meaning, gate, samples.each_alone
+        )
+        for reference, oracle, got, meaning in zip(
             samples.reference, samples.oracle, found, meanings, strict=True
         )
     ]
@@ -284,9 +286,7 @@ class _Output:
         self.gate = gate
         self.each_alone = each_alone
         # A NaN or an infinity is never equal to a number.
-        self.error = np.where(
-            np.isfinite(self.found), np.abs(self.found - self.reference), np.inf
-        )
+        self.error = np.where(np.isfinite(self.found), np.abs(self.found - self.reference), np.inf)
         self.error_per_sample = self._per_sample(self.error)
         self.own_error = np.abs(self.reference - self.oracle)
         self.keras_error = float(self.own_error.max(initial=0.0))

@@ -191,7 +191,5 @@ def _failed(target: Path, error: OSError) -> MachineFailed:
             f"{place}: disk full; nothing was published, free some space and export again"
         )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return PublishFailed(
-            f"{place}: cannot be written ({reason}); name another folder with -o"
-        )
+        return PublishFailed(f"{place}: cannot be written ({reason}); name another folder with -o")
     return PublishFailed(f"{place}: {reason}; nothing was published")

@@ -48,7 +48,8 @@ class Session(ABC):
         """
 
     def close(self) -> None:
-        """Free what the session holds."""
+        """Free what the session holds; nothing, unless a session says otherwise."""
+        return
 
 
 class Engine(ABC):
