@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import tempfile
 import zipfile
@@ -27,7 +28,8 @@ _UNSAFE_HINT = (
     "it carries Python code that would be run on loading; "
     "give --unsafe (unsafe=True) if you trust where the file comes from"
 )
-_CUSTOM_HINT = "give the class or function with --custom-objects module:attribute"
+_UNKNOWN = re.compile(r"(?:Could not locate|Unknown) (\w+):? ['\"]?([\w>.:-]+)")
+_CUSTOM_HINT = "give it with --custom-objects module:attribute"
 
 
 def import_keras() -> ModuleType:
@@ -109,8 +111,9 @@ def _explain(error: Exception) -> str:
             "weights without a model found; a whole model expected, "
             "as model.save('name.keras') writes it"
         )
-    if any(t in text for t in ("Could not locate", "Unknown layer", "Unknown object", "Unknown ")):
-        return f"{_shorten(line)}; {_CUSTOM_HINT}"
+    unknown = _UNKNOWN.search(text)
+    if unknown:
+        return f"{unknown[1]} {unknown[2]!r} is not Keras' own; {_CUSTOM_HINT}"
     return f"not a model that Keras can load: {type(error).__name__}: {_shorten(line)}"
 
 
@@ -158,16 +161,23 @@ def _make_canonical(folder: Path) -> None:
 
 
 def _canonical_config(node: Any, numbers: dict[int, int]) -> Any:
-    """Memory addresses become 1, 2, … in order of appearance; compile arguments go."""
+    """Memory addresses become 1, 2, … in order of appearance; compile arguments go.
+
+    Whether two layers share one dtype policy object is an accident of the process, and says
+    nothing: those addresses go as well.
+    """
     if isinstance(node, list):
         return [_canonical_config(item, numbers) for item in node]
     if not isinstance(node, dict):
         return node
     result = {}
+    is_policy = node.get("class_name") in ("DTypePolicy", "DTypePolicyMap", "FloatDTypePolicy")
     for key, value in node.items():
+        if key == "shared_object_id" and is_policy:
+            continue
         if key == "shared_object_id" and isinstance(value, int):
             value = numbers.setdefault(value, len(numbers) + 1)
-        elif key == "compile_config":
+        if key == "compile_config":
             continue
         result[key] = _canonical_config(value, numbers)
     return result

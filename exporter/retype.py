@@ -57,11 +57,14 @@ def retype(
         RetypeError: The model cannot be made anew from its config, or comes out different.
     """
     keras = import_keras()
+    # Without this scope a layer that two nested models share would become two layers.
+    from keras.src.saving.serialization_lib import ObjectSharingScope
+
     known = {**_classes_of(model), **(custom_objects or {})}
     try:
-        config = keras.saving.serialize_keras_object(model)
-        config = _rewrite(config, dtype)
-        with floats(dtype), keras.saving.custom_object_scope(known):
+        with ObjectSharingScope():
+            config = _rewrite(keras.saving.serialize_keras_object(model), dtype)
+        with ObjectSharingScope(), floats(dtype), keras.saving.custom_object_scope(known):
             # The model is already in memory, so its code has been trusted before.
             copy = keras.saving.deserialize_keras_object(config, safe_mode=False)
             _copy_weights(model, copy)
