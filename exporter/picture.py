@@ -1,0 +1,185 @@
+"""Pictures: decoded safely, and their ink told from their background.
+
+Owns decoding (Pillow) and the first half of the picture path of the contract "mnist-ink": pixels of
+any colours to a map of ink, 0 background to 1 full ink. `docs/ink.md` says every step as a formula.
+May import `exporter.errors`. Pillow and SciPy are imported where they are used.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+
+from exporter.errors import BadPicture, MachineFailed
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    Picture: TypeAlias = str | Path | bytes | Image.Image | np.ndarray
+
+LARGEST_SIDE = 512
+"""Larger pictures are averaged down to this first."""
+FULL_CONTRAST = 0.9
+"""Ink that reaches this needs no stretching: MNIST's own digits pass through unchanged."""
+LEAST_CONTRAST = 0.08
+"""Below this nothing stands out from the background."""
+NOISE_FACTOR = 4.0
+SPECK = 0.05
+"""In a noisy picture, a blob smaller than this share of the largest one is dirt."""
+
+
+def ink_of(picture: Picture) -> np.ndarray | None:
+    """The ink of a picture, (h, w) float64 in 0..1; None where nothing was drawn.
+
+    Raises:
+        BadPicture: No picture, or one that cannot be decoded.
+        MachineFailed: The file could not be read.
+    """
+    pixels = shrink(flatten(decode(picture)))
+    raw = _contrast(pixels)
+    noise = NOISE_FACTOR * float(np.median(raw[_border(raw.shape)]))
+    peak = float(raw.max())
+    if peak < LEAST_CONTRAST or peak <= noise:
+        return None
+    if noise == 0.0:
+        return raw if peak >= FULL_CONTRAST else np.minimum(1.0, raw / peak)
+    return _clean(raw, noise)
+
+
+def decode(picture: Picture) -> np.ndarray:
+    """Pixels (h, w, 4) uint8, upright as its EXIF data says.
+
+    Raises:
+        BadPicture: No picture, or one that cannot be decoded.
+        MachineFailed: The file could not be read.
+    """
+    from PIL import Image, ImageOps
+
+    if isinstance(picture, np.ndarray):
+        return _from_array(picture)
+    name = str(picture) if isinstance(picture, str | Path) else "the picture"
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            if isinstance(picture, Image.Image):
+                image = picture
+            else:
+                image = Image.open(io.BytesIO(picture) if isinstance(picture, bytes) else picture)
+            image = ImageOps.exif_transpose(image)
+            if image.mode.startswith("I;16") or image.mode == "I":
+                image = Image.fromarray((np.asarray(image, np.float64) / 257.0).astype(np.uint8))
+            return np.asarray(image.convert("RGBA"))
+    except FileNotFoundError:
+        raise BadPicture(f"{name}: no such file") from None
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
+        raise BadPicture(f"{name}: too large a picture: {error}") from None
+    except (Image.UnidentifiedImageError, SyntaxError, ValueError, EOFError) as error:
+        raise BadPicture(
+            f"{name}: no picture that can be read ({error}); give a PNG, JPEG, WebP or GIF"
+        ) from None
+    except OSError as error:
+        if error.errno is None:  # Pillow's own complaint about the contents
+            raise BadPicture(f"{name}: a damaged picture ({error}); save it again") from None
+        raise MachineFailed(f"{name}: {error.strerror}") from error
+
+
+def flatten(pixels: np.ndarray) -> np.ndarray:
+    """(h, w, 4) uint8 to (h, w, 3) float64 in 0..1: transparency gets a background.
+
+    A picture that is mostly transparent was drawn on nothing: its ground is white under dark
+    ink and black under light ink. Otherwise the ground is the mean of what can be seen.
+    """
+    colour, alpha = pixels[..., :3] / 255.0, pixels[..., 3:] / 255.0
+    if bool((alpha == 1.0).all()):
+        return colour
+    opaque = float(alpha.sum())
+    mean = (colour * alpha).sum(axis=(0, 1)) / opaque if opaque else np.zeros(3)
+    if opaque < 0.5 * alpha.size:
+        mean = np.full(3, 1.0 if float(mean.mean()) < 0.5 else 0.0)
+    return colour * alpha + mean * (1.0 - alpha)
+
+
+def shrink(pixels: np.ndarray) -> np.ndarray:
+    """Average blocks of k x k pixels so that no side is over LARGEST_SIDE; cut what is left over."""
+    height, width = pixels.shape[:2]
+    k = -(-max(height, width) // LARGEST_SIDE)
+    if k == 1:
+        return pixels
+    height, width = max(1, height // k), max(1, width // k)
+    k_high, k_wide = min(k, pixels.shape[0]), min(k, pixels.shape[1])
+    cut = pixels[: height * k_high, : width * k_wide]
+    return cut.reshape(height, k_high, width, k_wide, 3).mean(axis=(1, 3))
+
+
+def _from_array(array: np.ndarray) -> np.ndarray:
+    shape = array.shape
+    right = len(shape) == 2 or (len(shape) == 3 and shape[2] in (3, 4))
+    if array.dtype != np.uint8 or not right or 0 in shape:
+        raise BadPicture(
+            "picture array: uint8 of shape (h, w), (h, w, 3) or (h, w, 4) expected, "
+            f"{array.dtype} {shape} found"
+        )
+    if len(shape) == 2:
+        array = np.repeat(array[..., None], 3, axis=2)
+    if array.shape[2] == 3:
+        array = np.concatenate([array, np.full((*shape[:2], 1), 255, np.uint8)], axis=2)
+    return array
+
+
+def _border(shape: tuple[int, ...]) -> np.ndarray:
+    """True on the four strips along the edges, 1/32 of the smaller side wide, at least one pixel."""
+    strip = max(1, min(shape[0], shape[1]) // 32)
+    mask = np.ones(shape[:2], dtype=bool)
+    mask[strip:-strip, strip:-strip] = False
+    return mask
+
+
+def _contrast(pixels: np.ndarray) -> np.ndarray:
+    """Distance from the background, (h, w): the largest over the channels.
+
+    The background is a plane through the medians of the four border strips, so that light that
+    falls off to one side does no harm.
+    """
+    height, width = pixels.shape[:2]
+    strip = max(1, min(height, width) // 32)
+    top = np.median(pixels[:strip], axis=(0, 1))
+    bottom = np.median(pixels[-strip:], axis=(0, 1))
+    left = np.median(pixels[:, :strip], axis=(0, 1))
+    right = np.median(pixels[:, -strip:], axis=(0, 1))
+    y = ((np.arange(height) + 0.5) / height - 0.5)[:, None, None]
+    x = ((np.arange(width) + 0.5) / width - 0.5)[None, :, None]
+    ground = (top + bottom + left + right) / 4.0 + y * (bottom - top) + x * (right - left)
+    return np.abs(pixels - ground).max(axis=2)
+
+
+def _clean(raw: np.ndarray, noise: float) -> np.ndarray | None:
+    """Ink of a noisy picture: strokes made nearly black, specks and what is joined to none gone."""
+    from scipy.ndimage import binary_dilation, label
+
+    threshold = max(noise, _otsu(raw))
+    mask = raw >= threshold
+    blobs, count = label(mask, structure=np.ones((3, 3)))
+    if count == 0:
+        return None
+    sizes = np.bincount(blobs.ravel())
+    sizes[0] = 0
+    kept = np.isin(blobs, np.flatnonzero(sizes >= SPECK * sizes.max()))
+    near = binary_dilation(kept, structure=np.ones((3, 3)))
+    ramp = np.minimum(1.0, np.maximum(0.0, raw / threshold - 0.5))
+    return np.where(near, ramp, 0.0)
+
+
+def _otsu(values: np.ndarray) -> float:
+    """Otsu's threshold (1979) over 256 bins of 0..1."""
+    counts = np.bincount(np.minimum(255, (values * 256.0).astype(int)).ravel(), minlength=256)
+    total, weighted = counts.sum(), (counts * np.arange(256)).sum()
+    below, below_weighted = counts.cumsum(), (counts * np.arange(256)).cumsum()
+    above = total - below
+    with np.errstate(divide="ignore", invalid="ignore"):
+        gap = below_weighted / below - (weighted - below_weighted) / above
+        between = np.where((below > 0) & (above > 0), below * above * gap * gap, 0.0)
+    return (int(between.argmax()) + 1) / 256.0
