@@ -1,0 +1,73 @@
+/**
+ * Builds the player: ES modules into dist/, the WebAssembly files beside them.
+ * @module
+ */
+
+import { createHash } from "node:crypto";
+import { copyFile, mkdir, readFile, rm } from "node:fs/promises";
+import { basename, join } from "node:path";
+import { build } from "esbuild";
+
+const HERE = import.meta.dirname;
+const OUT = join(HERE, "dist");
+const MODULES = join(HERE, "node_modules");
+
+const ASSETS = [
+  "@tensorflow/tfjs-backend-wasm/wasm-out/tfjs-backend-wasm-simd.wasm",
+  "onnxruntime-web/dist/ort-wasm-simd-threaded.wasm",
+];
+
+/**
+ * TF.js and Emscripten look for Node by `process` and then want CommonJS' `require` and
+ * `__dirname`, which ES modules lack: with `process` hidden they take the browser's way, in Node
+ * too, so that a parity run goes through the code that a page runs.
+ */
+const hideNode = {
+  name: "hide-node",
+  setup(builder) {
+    builder.onLoad({ filter: /@tensorflow[\\/].*\.js$/ }, async ({ path }) => {
+      const source = await readFile(path, "utf8");
+      if (!/\bprocess\b/.test(source)) return undefined;
+      return { contents: `var process;\n${source}`, loader: "js" };
+    });
+  },
+};
+
+/** Threads are never used: the threaded half of TF.js' wasm backend stays out. */
+const leaveOutThreads = {
+  name: "leave-out-threads",
+  setup(builder) {
+    builder.onLoad({ filter: /tfjs-backend-wasm-threaded-simd(\.worker)?\.js$/ }, () => ({
+      contents: "export default null; export const wasmWorkerContents = '';",
+    }));
+  },
+};
+
+const described = await Promise.all(
+  ASSETS.map(async (path) => {
+    const bytes = await readFile(join(MODULES, path));
+    const sha256 = createHash("sha256").update(bytes).digest("hex");
+    return [basename(path), { size_bytes: bytes.length, sha256 }];
+  }),
+);
+
+await rm(OUT, { recursive: true, force: true });
+await mkdir(OUT);
+await build({
+  absWorkingDir: HERE,
+  entryPoints: ["index.js", "node/host.js"],
+  outdir: OUT,
+  bundle: true,
+  splitting: true,
+  format: "esm",
+  platform: "browser",
+  target: "es2022",
+  minify: true,
+  legalComments: "linked",
+  chunkNames: "[name]-[hash]",
+  external: ["node:*", "module", "worker_threads", "fs"],
+  define: { PLAYER_ASSETS: JSON.stringify(Object.fromEntries(described)) },
+  plugins: [leaveOutThreads, hideNode],
+  logLevel: "warning",
+});
+await Promise.all(ASSETS.map((path) => copyFile(join(MODULES, path), join(OUT, basename(path)))));

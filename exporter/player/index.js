@@ -1,0 +1,7 @@
+/**
+ * What other pages import.
+ * @module
+ */
+
+export { RUNTIMES } from "./runtimes/index.js";
+export { parseManifest } from "./manifest.js";

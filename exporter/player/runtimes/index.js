@@ -1,0 +1,46 @@
+/**
+ * The runtimes that the player knows, in one table. To add one: write a module that exports
+ * `open`, add a line to `RUNTIMES`. Each is loaded when it is first wanted, never before.
+ * @module
+ */
+
+/**
+ * @typedef {import("../tensor.js").Tensor} Tensor
+ * @typedef {import("../manifest.js").Manifest} Manifest
+ * @typedef {import("../manifest.js").Artifact} Artifact
+ * @typedef {import("../fetch.js").Reader} Reader
+ *
+ * @typedef {object} Bundle What a runtime may read.
+ * @property {Manifest} manifest
+ * @property {Reader} read Paths of the bundle.
+ * @property {Reader} readAsset Names of the player's own files, the WebAssembly ones.
+ *
+ * @typedef {object} Session One opened artefact. It checks nothing: `predict` answers or throws
+ *   as the runtime does.
+ * @property {string} backend What really runs, as the runtime says.
+ * @property {string} ranOn The same for people: "tfjs 4.22.0 wasm".
+ * @property {(inputs: readonly Tensor[]) => Promise<Tensor[]>} predict Both in the manifest's order.
+ * @property {() => Promise<void>} close
+ *
+ * @typedef {object} RuntimeModule
+ * @property {(bundle: Bundle, artifact: Artifact, backend: string) => Promise<Session>} open
+ *
+ * @typedef {object} Runtime
+ * @property {readonly string[]} formats
+ * @property {readonly string[]} backends The best one for a page first.
+ * @property {() => Promise<RuntimeModule>} load
+ */
+
+/** @type {Readonly<Record<string, Runtime>>} */
+export const RUNTIMES = Object.freeze({
+  tfjs: {
+    formats: ["tfjs-layers", "tfjs-graph"],
+    backends: ["wasm", "cpu"],
+    load: () => import("./tfjs.js"),
+  },
+  onnx: {
+    formats: ["onnx"],
+    backends: ["wasm"],
+    load: () => import("./onnx.js"),
+  },
+});

@@ -1,0 +1,134 @@
+/**
+ * TensorFlow.js: layers models and graph models, on its cpu and wasm backends. Owns the choice of
+ * backend, the queue of calls (TF.js has one backend at a time for the whole page) and the way of
+ * tensors in and out.
+ * @module
+ */
+
+import * as tf from "@tensorflow/tfjs-core";
+import { PlatformBrowser } from "@tensorflow/tfjs-core/dist/platforms/platform_browser.js";
+import { BadBundle, RuntimeFailed, messageOf } from "../errors.js";
+import { castTo } from "../tensor.js";
+import { readArtifacts } from "./tfjs-artifacts.js";
+
+/**
+ * @typedef {import("./index.js").Bundle} Bundle
+ * @typedef {import("./index.js").Session} Session
+ * @typedef {import("./index.js").Artifact} Artifact
+ * @typedef {import("../tensor.js").Tensor} Tensor
+ *
+ * @typedef {object} TfjsModel
+ * @property {(inputs: tf.Tensor[]) => tf.Tensor[] | Promise<tf.Tensor[]>} predict
+ * @property {() => void} dispose
+ */
+
+/** What each format needs: its module, loaded when it is first wanted. */
+const MODELS = Object.freeze({
+  "tfjs-layers": () => import("./tfjs-layers.js"),
+  "tfjs-graph": () => import("./tfjs-graph.js"),
+});
+
+/** TF.js' dtypes by NumPy's names; every other whole number becomes int32. */
+const DTYPES = Object.freeze({ float32: "float32", float64: "float32", bool: "bool" });
+
+// Outside a page TF.js finds no platform, because the bundle hides Node from it (see build.js).
+if (!tf.env().platform) tf.env().setPlatform("player", new PlatformBrowser());
+
+/** The tail of the queue: setting a backend and running on it must not be parted. */
+let queue = Promise.resolve();
+
+/**
+ * @template T
+ * @param {() => Promise<T>} job
+ * @returns {Promise<T>}
+ */
+function enqueue(job) {
+  const result = queue.then(job);
+  queue = result.then(() => {}, () => {});
+  return result;
+}
+
+/**
+ * @param {Bundle} bundle
+ * @param {Artifact} artifact
+ * @param {string} backend "cpu" or "wasm"
+ * @returns {Promise<Session>}
+ */
+export async function open(bundle, artifact, backend) {
+  const loadModule = MODELS[/** @type {keyof typeof MODELS} */ (artifact.format)];
+  if (!loadModule) throw new BadBundle(`tfjs: ${artifact.format} is no format of TF.js`);
+  const [module, artifacts] = await Promise.all([loadModule(), readArtifacts(bundle.read, artifact)]);
+  const model = await enqueue(async () => {
+    await useBackend(bundle, backend);
+    return module.load(artifacts, bundle.manifest);
+  });
+  return {
+    backend,
+    ranOn: `tfjs ${tf.version_core} ${tf.getBackend()}`,
+    predict: (inputs) =>
+      enqueue(async () => {
+        await useBackend(bundle, backend);
+        return run(model, inputs);
+      }),
+    close: () => enqueue(async () => model.dispose()),
+  };
+}
+
+/**
+ * Make `backend` the one that runs; TF.js would quietly take another.
+ * @param {Bundle} bundle
+ * @param {string} backend
+ */
+async function useBackend(bundle, backend) {
+  if (tf.getBackend() === backend) return;
+  let chosen;
+  try {
+    if (!tf.findBackendFactory(backend)) await register(bundle, backend);
+    chosen = (await tf.setBackend(backend)) && tf.getBackend();
+  } catch (error) {
+    throw new RuntimeFailed(`tfjs: backend ${backend} does not start: ${messageOf(error)}`, { cause: error });
+  }
+  if (chosen !== backend) {
+    throw new RuntimeFailed(`tfjs: backend ${backend} expected, ${tf.getBackend()} found`);
+  }
+}
+
+/**
+ * @param {Bundle} bundle
+ * @param {string} backend
+ */
+async function register(bundle, backend) {
+  if (backend === "cpu") await import("./tfjs-cpu.js");
+  else if (backend === "wasm") await (await import("./tfjs-wasm.js")).register(bundle.readAsset);
+  else throw new RuntimeFailed(`tfjs: backend ${backend}: unknown; known: cpu, wasm`);
+}
+
+/**
+ * @param {TfjsModel} model
+ * @param {readonly Tensor[]} inputs
+ * @returns {Promise<Tensor[]>}
+ */
+async function run(model, inputs) {
+  const given = inputs.map(toTfjs);
+  /** @type {tf.Tensor[]} */
+  let outputs = [];
+  try {
+    outputs = await model.predict(given);
+    return await Promise.all(outputs.map(fromTfjs));
+  } finally {
+    tf.dispose([...given, ...outputs]);
+  }
+}
+
+/** @param {Tensor} tensor */
+function toTfjs(tensor) {
+  const dtype = DTYPES[/** @type {keyof typeof DTYPES} */ (tensor.dtype)] ?? "int32";
+  const { data, shape } = castTo(tensor, dtype);
+  return tf.tensor(/** @type {any} */ (data), [...shape], /** @type {tf.DataType} */ (dtype));
+}
+
+/** @param {tf.Tensor} tensor @returns {Promise<Tensor>} */
+async function fromTfjs(tensor) {
+  const data = /** @type {any} */ (await tensor.data());
+  return { dtype: tensor.dtype, shape: tensor.shape, data };
+}
