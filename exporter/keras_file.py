@@ -157,7 +157,7 @@ def _make_canonical(folder: Path) -> None:
     (folder / "metadata.json").write_text(json.dumps(metadata))
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(_canonical_config(config, {})))
-    _drop_optimizer(folder / "model.weights.h5")
+    _rewrite_weights(folder / "model.weights.h5")
 
 
 def _canonical_config(node: Any, numbers: dict[int, int]) -> Any:
@@ -183,18 +183,16 @@ def _canonical_config(node: Any, numbers: dict[int, int]) -> Any:
     return result
 
 
-def _drop_optimizer(weights: Path) -> None:
+def _rewrite_weights(weights: Path) -> None:
+    """Leave the optimizer out; a file made in one go has one layout, whoever wrote the first."""
     import h5py
 
-    with h5py.File(weights, "r") as old:
-        if "optimizer" not in old:
-            return
-        slim = weights.with_suffix(".slim")
-        with h5py.File(slim, "w") as new:
-            for name in old:
-                if name != "optimizer":
-                    old.copy(name, new)
-            new.attrs.update(old.attrs)
+    slim = weights.with_suffix(".slim")
+    with h5py.File(weights, "r") as old, h5py.File(slim, "w") as new:
+        for name in sorted(old):
+            if name != "optimizer":
+                old.copy(name, new)
+        new.attrs.update(old.attrs)
     slim.replace(weights)
 
 
