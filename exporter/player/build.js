@@ -1,5 +1,5 @@
 /**
- * Builds the player: ES modules into dist/, the WebAssembly files beside them.
+ * Builds the player: ES modules into dist/, or the folder given, the WebAssembly files beside them.
  * @module
  */
 
@@ -9,7 +9,7 @@ import { basename, join } from "node:path";
 import { build } from "esbuild";
 
 const HERE = import.meta.dirname;
-const OUT = join(HERE, "dist");
+const OUT = process.argv[2] ?? join(HERE, "dist");
 const MODULES = join(HERE, "node_modules");
 
 const ASSETS = [
@@ -52,7 +52,7 @@ const described = await Promise.all(
 );
 
 await rm(OUT, { recursive: true, force: true });
-await mkdir(OUT);
+await mkdir(OUT, { recursive: true });
 await build({
   absWorkingDir: HERE,
   entryPoints: ["index.js", "node/host.js"],
