@@ -66,8 +66,6 @@ class Training:
         optimizer: A class of `keras.optimizers`.
         optimizer_arguments: Its constructor arguments, `learning_rate` among them.
         schedule: "cosine" (from the learning rate to 0 over all steps) or "constant".
-        warmup_epochs: Epochs in which the learning rate rises linearly from 0.
-        label_smoothing: Share of the target spread over all classes.
         average_decay: Decay of the running mean of the weights that is kept; 0 keeps the last.
     """
 
@@ -79,8 +77,6 @@ class Training:
     epochs: int
     batch_size: int
     seed: int
-    warmup_epochs: float = 0.0
-    label_smoothing: float = 0.0
     average_decay: float = 0.0
 
 
@@ -381,8 +377,6 @@ class _Table:
             epochs=self.whole("epochs", 1, 100_000),
             batch_size=self.whole("batch_size", 1, 60_000),
             seed=self.whole("seed", 0, 2**32 - 1),
-            warmup_epochs=self.number("warmup_epochs", 0.0, 1000.0, 0.0),
-            label_smoothing=self.number("label_smoothing", 0.0, 0.5, 0.0),
             average_decay=self.number("average_decay", 0.0, 0.999999, 0.0),
         )
         self.end()

@@ -1,0 +1,260 @@
+"""Training: a recipe and a data set in, a Keras model with its history and figures out.
+
+Owns the schedule and the loop; the layers are `exporter.architecture`'s, the variations of the
+pictures `exporter.augment`'s. Prints nothing: progress goes to the caller's `on_epoch`. May import
+`exporter.{architecture, augment, data, evaluate, recipe, errors}`; Keras is imported inside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from exporter import architecture, augment, data, evaluate
+from exporter.data import Dataset
+from exporter.errors import BadUsage
+from exporter.recipe import Augmentation, Recipe
+
+if TYPE_CHECKING:
+    import keras
+
+STEPS_PER_EXECUTION = 32
+PREFETCHED_BATCHES = 64
+
+History = dict[str, list[float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """Progress: epoch `number` (from 1) of `count` is done; `figures` as in the history."""
+
+    number: int
+    count: int
+    figures: dict[str, float]
+
+
+OnEpoch = Callable[[Epoch], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A trained model.
+
+    Attributes:
+        model: Compiled no more: no optimizer and no loss in it.
+        history: "loss" and "accuracy" on the varied training pictures, one value an epoch;
+            "val_loss" and "val_accuracy" where a part was held out.
+        metrics: JSON-able: recipe, fingerprint, data set, epochs, seed, figures on the test set.
+    """
+
+    model: keras.Model
+    history: History
+    metrics: dict[str, Any]
+
+
+def fit(
+    recipe: Recipe,
+    dataset: Dataset,
+    *,
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    seed: int | None = None,
+    published: bool = False,
+    held_out: bool = False,
+    on_epoch: OnEpoch | None = None,
+) -> Trained:
+    """Train on all training pictures and measure on the test set.
+
+    The same recipe, data and seed give the same weights on one machine. Sets Keras' global seed.
+
+    Args:
+        recipe: What to train; `epochs`, `batch_size` and `seed` replace its own.
+        dataset: Pictures of the recipe's input shape.
+        published: The published schedule: its epochs and batch size, no augmentation, a constant
+            learning rate, 80 % of the training pictures.
+        held_out: Train on 80 % and report the figures of the other 20 % as "validation": that is
+            how a schedule is chosen, without looking at the test set.
+        on_epoch: Called after every epoch.
+
+    Raises:
+        BadRecipe: Keras refuses the recipe.
+        BadUsage: A number is out of range, or the pictures do not fit the recipe.
+    """
+    recipe = adapt(recipe, epochs=epochs, batch_size=batch_size, seed=seed, published=published)
+    _check(recipe, dataset)
+    import keras
+
+    keras.utils.set_random_seed(recipe.training.seed)
+    held_out = held_out or published
+    x, y, x_held, y_held = dataset.x_train, dataset.y_train, None, None
+    if held_out:
+        x, y, x_held, y_held = data.split(x, y)
+    model = architecture.build(recipe)
+    history = _run(recipe, model, (x, y), (x_held, y_held) if held_out else None, on_epoch)
+    metrics: dict[str, Any] = {
+        "recipe": recipe.name,
+        "fingerprint": recipe.fingerprint,
+        "schedule": "published" if published else "ours",
+        "data": dataset.name,
+        "epochs": recipe.training.epochs,
+        "batch_size": recipe.training.batch_size,
+        "seed": recipe.training.seed,
+        "trained_on": len(x),
+        "test": evaluate.figures(evaluate.predict(model, dataset.x_test), dataset.y_test),
+    }
+    if x_held is not None and y_held is not None:
+        metrics["validation"] = evaluate.figures(evaluate.predict(model, x_held), y_held)
+    return Trained(_bare(model), history, metrics)
+
+
+def adapt(
+    recipe: Recipe,
+    *,
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    seed: int | None = None,
+    published: bool = False,
+) -> Recipe:
+    """The recipe with other numbers, or with the published schedule.
+
+    Raises:
+        BadUsage: A number is out of range.
+    """
+    training, augmentation = recipe.training, recipe.augmentation
+    if published:
+        training = replace(
+            training,
+            epochs=recipe.published.epochs,
+            batch_size=recipe.published.batch_size,
+            schedule="constant",
+            average_decay=0.0,
+            optimizer_arguments={"learning_rate": 0.001},
+        )
+        augmentation = Augmentation()
+    for name, value, low in (("epochs", epochs, 1), ("batch_size", batch_size, 1), ("seed", seed, 0)):
+        if value is None:
+            continue
+        if not low <= value < 2**32:
+            raise BadUsage(f"{name}: a whole number from {low} expected, {value} found")
+        training = replace(training, **{name: value})
+    return replace(recipe, training=training, augmentation=augmentation)
+
+
+def _check(recipe: Recipe, dataset: Dataset) -> None:
+    if dataset.x_train.shape[1:] != recipe.input.shape:
+        raise BadUsage(
+            f"data set {dataset.name}: pictures of {recipe.input.shape} expected by recipe "
+            f"{recipe.name}, {dataset.x_train.shape[1:]} found"
+        )
+    if recipe.training.batch_size > len(dataset.x_train) * (1 - data.VALIDATION_SHARE):
+        raise BadUsage(
+            f"batch_size: {recipe.training.batch_size} is more than data set {dataset.name} has "
+            "to train on; give a smaller one"
+        )
+
+
+def _run(
+    recipe: Recipe,
+    model: keras.Model,
+    train: tuple[np.ndarray, np.ndarray],
+    held: tuple[np.ndarray, np.ndarray] | None,
+    on_epoch: OnEpoch | None,
+) -> History:
+    import keras
+
+    training = recipe.training
+    steps = len(train[0]) // training.batch_size
+    rate: Any = training.optimizer_arguments["learning_rate"]
+    if training.schedule == "cosine":
+        rate = keras.optimizers.schedules.CosineDecay(rate, steps * training.epochs)
+    averaging: dict[str, Any] = {}
+    if training.average_decay:
+        averaging = {"use_ema": True, "ema_momentum": training.average_decay}
+    model.compile(
+        optimizer=architecture.optimizer(recipe, rate, **averaging),
+        loss=architecture.loss(recipe),
+        metrics=["accuracy"],
+        jit_compile=True,
+        steps_per_execution=min(steps, STEPS_PER_EXECUTION),
+    )
+    validation = None
+    if held is not None:
+        validation = (data.as_input(held[0]), _targets(recipe, held[1]))
+    answer = model.fit(
+        _batches(recipe, *train),
+        epochs=training.epochs,
+        steps_per_epoch=steps,
+        validation_data=validation,
+        validation_batch_size=1000,
+        callbacks=[_announcer(on_epoch, training.epochs)] if on_epoch else [],
+        verbose=0,
+    )
+    return {key: [float(f"{v:.6g}") for v in values] for key, values in answer.history.items()}
+
+
+def _batches(recipe: Recipe, x: np.ndarray, y: np.ndarray) -> Any:
+    """An endless tf.data.Dataset of full batches; the next ones are varied while one trains."""
+    import tensorflow as tf
+
+    inputs, targets = data.as_input(x), _targets(recipe, y)
+    spec = tuple(
+        tf.TensorSpec((recipe.training.batch_size, *part.shape[1:]), part.dtype)
+        for part in (inputs, targets)
+    )
+    batches = tf.data.Dataset.from_generator(
+        lambda: _varied_batches(recipe, inputs, targets, y), output_signature=spec
+    )
+    return batches.prefetch(PREFETCHED_BATCHES)
+
+
+def _varied_batches(
+    recipe: Recipe, inputs: np.ndarray, targets: np.ndarray, labels: np.ndarray
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    rng = np.random.default_rng(recipe.training.seed)
+    amounts, size = recipe.augmentation, recipe.training.batch_size
+    augmenter = augment.Augmenter(amounts, rng) if amounts != Augmentation() else None
+    zeros = np.flatnonzero(labels == 0) if amounts.slashed_zeros else np.empty(0, int)
+    slashed = np.stack([augment.slash(inputs[i], rng) for i in zeros]) if len(zeros) else None
+    rounds = augment.CHUNK // size + 1
+    while True:
+        order = rng.permutation(len(inputs))
+        pictures = inputs
+        if slashed is not None:
+            chosen = rng.random(len(zeros)) < amounts.slashed_zeros
+            pictures = inputs.copy()
+            pictures[zeros[chosen]] = slashed[chosen]
+        usable = len(inputs) // size * size
+        for start in range(0, usable, size * rounds):
+            block = order[start : min(start + size * rounds, usable)]
+            varied = augmenter.vary(pictures[block]) if augmenter else pictures[block]
+            for at in range(0, len(block), size):
+                yield varied[at : at + size], targets[block[at : at + size]]
+
+
+def _targets(recipe: Recipe, labels: np.ndarray) -> np.ndarray:
+    """Class numbers for a sparse loss, one-hot rows for any other."""
+    if recipe.training.loss.lower().startswith("sparse"):
+        return labels.astype(np.int32)
+    return np.eye(len(recipe.labels), dtype=np.float32)[labels]
+
+
+def _bare(model: keras.Model) -> keras.Model:
+    """The same layers and weights without optimizer, loss and metrics."""
+    import keras
+
+    bare = keras.Model.from_config(model.get_config())
+    bare.set_weights(model.get_weights())
+    return bare
+
+
+def _announcer(on_epoch: OnEpoch, count: int) -> keras.callbacks.Callback:
+    import keras
+
+    return keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda number, logs: on_epoch(
+            Epoch(number + 1, count, {key: float(value) for key, value in logs.items()})
+        )
+    )
