@@ -3,7 +3,7 @@
 Owns everything that is Keras' and not a format's: the names, order, shapes and dtypes of inputs
 and outputs, the float32 form that a browser can run, the float64 oracle. Opening files is
 `exporter.keras_file`'s, offered here as well. May import `exporter.keras_file`,
-`exporter.retype`, `exporter.meaning`, `exporter.manifest` and `exporter.errors`. Keras and
+`exporter.retype`, `exporter.meaning`, `exporter.scopes`, `exporter.manifest` and `exporter.errors`. Keras and
 TensorFlow are imported inside the functions.
 """
 
@@ -19,6 +19,7 @@ from exporter.keras_file import import_keras, load, save_keras
 from exporter.manifest import TensorSpec
 from exporter.meaning import input_range, output_meaning
 from exporter.retype import RetypeError, floats, is_purely, retype
+from exporter.scopes import layer_scopes
 
 if TYPE_CHECKING:
     import keras
@@ -76,7 +77,7 @@ class Source:
         keras = import_keras()
         own = [spec.dtype for spec in _model_inputs(self.model)]
         packed = _pack(self.model, [tf.cast(x, d) for x, d in zip(inputs, own, strict=True)])
-        with floats(self.floatx):
+        with floats(self.floatx), layer_scopes():
             result = self.model(*packed, training=False)
         flat = keras.tree.flatten(result)
         wire = [self._wire(spec.dtype) for spec in self.outputs]

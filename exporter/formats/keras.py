@@ -1,0 +1,46 @@
+"""The Keras format itself: the source model that every other artefact is compared with.
+
+May import `exporter.source`, `exporter.manifest`, `exporter.errors`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from exporter.formats import Exported, Format, Refusal
+from exporter.source import load, save_keras
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from exporter.source import Source
+
+_PATH = "keras/model.keras"
+
+
+class KerasFormat(Format):
+    """`keras/model.keras`, without optimizer, the same bytes every time."""
+
+    name = "keras"
+    precisions = ("float32",)
+
+    def refusals(self, source: Source, precision: str) -> tuple[Refusal, ...]:
+        """None: what was loaded or built can be saved, or `export` says why not."""
+        return ()
+
+    def export(self, source: Source, precision: str, directory: Path) -> Exported:
+        """Write the model as it is, with its own dtype policy."""
+        target = directory / _PATH
+        target.parent.mkdir(parents=True, exist_ok=True)
+        save_keras(source.model, target)
+        return Exported(_PATH, (_PATH,))
+
+    def weights(self, directory: Path, path: str) -> Mapping[str, np.ndarray]:
+        """Every float32 variable of the written model, by its path."""
+        import numpy as np
+
+        # Written by this very process, so code in it has been trusted before.
+        model = load(directory / path, unsafe=True)
+        return {v.path: np.asarray(v.value) for v in model.variables if v.dtype == "float32"}

@@ -1,0 +1,278 @@
+"""From a Keras model to a flat graph: traced, inlined, rewritten, folded.
+
+Owns `Graph` and the pass that copies a traced function operation by operation. A copy is where
+everything happens: calls are inlined, variables become weights beside the graph, what depends on
+constants alone is computed, and an operation that the target lacks is replaced by exact
+equivalents (`exporter.graphs.rewrites`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from exporter.errors import UnsupportedModel
+from exporter.graphs.folding import LARGEST_ELEMENTS, Constants, Weight
+from exporter.scopes import layer_scopes, plain
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from exporter.source import Source
+
+# (the original operation, its inputs in the new graph) -> its outputs, or None to keep it.
+Rewrite = Callable[[Any, list[Any]], Any]
+# What leaves values as they are, and what only watches them.
+_PASS = frozenset({"Identity", "StopGradient", "PreventGradient", "Snapshot", "CheckNumerics",
+                   "ReadVariableOp", "EnsureShape", "PlaceholderWithDefault"})  # fmt: skip
+_DROP = frozenset({"NoOp", "Assert", "Print", "PrintV2"})
+_CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
+_MOST_PASSES = 4
+
+
+@dataclass
+class Graph:
+    """A flat TensorFlow graph.
+
+    Attributes:
+        graph: Its operations; large constants are placeholders.
+        inputs: The model's inputs, in the specs' order; placeholders.
+        outputs: The model's outputs, in the specs' order; each an Identity of its own.
+        weights: By the name of their placeholder.
+        layers: By the name of their scope: a Keras layer's path and class.
+    """
+
+    graph: tf.Graph
+    inputs: list[tf.Tensor]
+    outputs: list[tf.Tensor]
+    weights: dict[str, Weight] = field(default_factory=dict)
+    layers: dict[str, tuple[str, str]] = field(default_factory=dict)
+
+    def layer_of(self, operation: str) -> tuple[str, str]:
+        """The path and class of the Keras layer that an operation comes from."""
+        scope = operation
+        while "/" in scope:
+            scope = scope.rpartition("/")[0]
+            if scope in self.layers:
+                return self.layers[scope]
+        return operation, "operation"
+
+
+def trace(source: Source, rewrites: Mapping[str, Rewrite]) -> Graph:
+    """The graph of a float32 model, without calls, variables, or an operation of `rewrites`.
+
+    Raises:
+        UnsupportedModel: The model holds state that is no variable (a look-up table).
+    """
+    import tensorflow as tf
+
+    specs = [
+        tf.TensorSpec(spec.shape, spec.dtype, name=f"input_{index}")
+        for index, spec in enumerate(source.inputs)
+    ]
+    function = tf.function(lambda *inputs: source.call(inputs), autograph=False)
+    with layer_scopes() as layers:
+        concrete = function.get_concrete_function(*specs)
+    graph = _from_concrete(concrete, specs, source, rewrites)
+    graph.layers.update(layers)
+    for _ in range(_MOST_PASSES):  # what a rewrite emits may be on the table itself
+        if not any(op.type in rewrites for op in graph.graph.get_operations()):
+            break
+        again = _copy(graph, rewrites)
+        if len(again.graph.get_operations()) == len(graph.graph.get_operations()):
+            break
+        again.layers.update(layers)
+        graph = again
+    return graph
+
+
+def _from_concrete(
+    concrete: Any, specs: Sequence[Any], source: Source, rewrites: Mapping[str, Rewrite]
+) -> Graph:
+    import tensorflow as tf
+
+    copier = _Copier(rewrites)
+    body = concrete.graph
+    with copier.graph.as_default():
+        inputs = [tf.compat.v1.placeholder(s.dtype, s.shape, s.name) for s in specs]
+    env: dict[str, Any] = {}
+    for inner, outer in zip(body.inputs[: len(inputs)], inputs, strict=True):
+        env[inner.name] = outer
+    paths = {id(v.value.handle): v.path for v in source.model.variables}
+    for outside, inner in body.captures:
+        env[inner.name] = copier.capture(outside, inner, body, paths, source)
+    copier.copy(body, env)
+    outputs = copier.finish([env[x.name] for x in body.outputs])
+    return Graph(copier.graph, inputs, outputs, copier.weights)
+
+
+def _copy(old: Graph, rewrites: Mapping[str, Rewrite]) -> Graph:
+    import tensorflow as tf
+
+    copier = _Copier(rewrites)
+    env: dict[str, Any] = {}
+    with copier.graph.as_default():
+        inputs = [tf.compat.v1.placeholder(x.dtype, x.shape, x.op.name) for x in old.inputs]
+    env.update({x.name: y for x, y in zip(old.inputs, inputs, strict=True)})
+    for name, weight in old.weights.items():
+        tensor = old.graph.get_tensor_by_name(f"{name}:0")
+        env[tensor.name] = copier.weight(weight, tensor.shape, tensor.dtype, name)
+    copier.copy(old.graph, env)
+    outputs = copier.finish([env[x.name] for x in old.outputs])
+    return Graph(copier.graph, inputs, outputs, copier.weights)
+
+
+class _Copier:
+    """Copies operations into a new graph; holds what is known to be constant."""
+
+    def __init__(self, rewrites: Mapping[str, Rewrite]) -> None:
+        import tensorflow as tf
+
+        self._tf = tf
+        self.graph = tf.Graph()
+        self.weights: dict[str, Weight] = {}
+        self._rewrites = rewrites
+        self._constants = Constants()
+        # name of a tensor in the new graph -> its twin in the scratch graph
+        self._twins: dict[str, Any] = {}
+
+    def capture(
+        self, outside: Any, inner: Any, body: Any, paths: Mapping[int, str], source: Source
+    ) -> Any:
+        """What a function closes over: a variable, or a plain tensor."""
+        if inner.dtype != self._tf.resource:
+            return self.constant(np.asarray(outside), inner.op.name)
+        for variable in body.variables:
+            if variable.handle is outside:
+                path = paths.get(id(outside))
+                weight = Weight(path, variable.numpy)
+                name = path or variable.name.split(":")[0]
+                return self.weight(weight, variable.shape, variable.dtype, name)
+        raise UnsupportedModel(
+            f"model {source.model.name!r}: variables and constants expected, a look-up table or "
+            f"other resource found ({inner.op.name}); do that part before the model"
+        )
+
+    def weight(self, weight: Weight, shape: Any, dtype: Any, name: str) -> Any:
+        """A weight beside the graph, or inside it where it is small."""
+        if shape.num_elements() <= LARGEST_ELEMENTS // 64:
+            tensor = self.constant(weight.read(), name)
+            if weight.path:
+                self.weights[tensor.op.name] = weight
+            return tensor
+        with self.graph.as_default():
+            tensor = self._tf.compat.v1.placeholder(dtype, shape, plain(name))
+        self.weights[tensor.op.name] = weight
+        self._twins[tensor.name] = self._constants.add_weight(weight, shape, dtype)
+        return tensor
+
+    def constant(self, value: np.ndarray, name: str) -> Any:
+        """A constant inside the graph, or beside it where it is large."""
+        value = np.asarray(value)
+        if value.size > LARGEST_ELEMENTS and value.dtype == np.float32:
+            shape, dtype = self._tf.TensorShape(value.shape), self._tf.as_dtype(value.dtype)
+            return self.weight(Weight(None, lambda: value), shape, dtype, name)
+        with self.graph.as_default():
+            tensor = self._tf.constant(value, name=plain(name))
+        self._twins[tensor.name] = self._constants.add(value)
+        return tensor
+
+    def copy(self, body: Any, env: dict[str, Any], prefix: str = "") -> None:
+        """Copy every operation of `body` whose results `env` does not know yet."""
+        for op in body.get_operations():
+            if op.type in _DROP or (op.outputs and all(x.name in env for x in op.outputs)):
+                continue
+            if op.type in _PASS:
+                env[op.outputs[0].name] = env[op.inputs[0].name]
+                continue
+            inputs = [env[x.name] for x in op.inputs]
+            name = plain(f"{prefix}{op.name}")
+            if op.type in _CALLS:
+                results = self._inline(body, op, inputs, name)
+            elif op.type == "Const":
+                value = self._tf.make_ndarray(op.node_def.attr["value"].tensor)
+                results = [self.constant(value, name)]
+            else:
+                results = self._fold(op, inputs, name) or self._convert(op, inputs, name)
+            for old, new in zip(op.outputs, results, strict=True):
+                env[old.name] = new
+
+    def finish(self, results: Sequence[Any]) -> list[Any]:
+        """An Identity for each output: two outputs may be one tensor, or an input."""
+        with self.graph.as_default():
+            return [self._tf.identity(self.settle(x), f"output_{i}") for i, x in enumerate(results)]
+
+    def settle(self, value: Any) -> Any:
+        """A tensor of the new graph: a folded value becomes a constant where it is first used."""
+        if not isinstance(value, _Folded):
+            return value
+        if value.tensor is None:
+            value.tensor = self.constant(self._constants.value(value.twin, value.dtype), value.name)
+        return value.tensor
+
+    def _inline(self, body: Any, op: Any, inputs: list[Any], name: str) -> list[Any]:
+        from tensorflow.python.framework.function_def_to_graph import function_def_to_graph
+
+        called = op.get_attr("f").name
+        definition = body._get_function(called).cached_definition
+        inner = function_def_to_graph(definition, [x.shape for x in op.inputs])
+        env = {x.name: y for x, y in zip(inner.inputs, inputs, strict=True)}
+        self.copy(inner, env, f"{name}/")
+        return [env[x.name] for x in inner.outputs]
+
+    def _fold(self, op: Any, inputs: list[Any], name: str) -> list[Any] | None:
+        twins = [x.twin if isinstance(x, _Folded) else self._twins.get(x.name) for x in inputs]
+        if not op.outputs or any(twin is None for twin in twins):
+            if op.type not in ("Shape", "Size", "Rank", "ZerosLike", "OnesLike"):
+                return None
+            return self._fold_shape(op, inputs, name)
+        made = self._constants.apply(op, twins)
+        if made is None:
+            return None
+        return [_Folded(twin, x.dtype, name) for twin, x in zip(made, op.outputs, strict=True)]
+
+    def _fold_shape(self, op: Any, inputs: list[Any], name: str) -> list[Any] | None:
+        shape = inputs[0].shape
+        if op.type == "Rank" and shape.rank is not None:
+            value = shape.rank
+        elif op.type == "Shape" and shape.is_fully_defined():
+            value = shape.as_list()
+        elif op.type == "Size" and shape.is_fully_defined():
+            value = shape.num_elements()
+        else:
+            return None
+        dtype = op.outputs[0].dtype
+        return [_Folded(self._constants.add(np.array(value, dtype.as_numpy_dtype)), dtype, name)]
+
+    def _convert(self, op: Any, inputs: list[Any], name: str) -> list[Any]:
+        inputs = [self.settle(x) for x in inputs]
+        rewrite = self._rewrites.get(op.type)
+        if rewrite is not None:
+            with self.graph.as_default(), self._tf.name_scope(plain(name) + "/"):
+                made = rewrite(op, inputs)
+            if made is not None:
+                return list(made) if isinstance(made, (list, tuple)) else [made]
+        with self.graph.as_default(), self._tf.name_scope(""):
+            attributes = {k: v for k, v in op.node_def.attr.items() if not k.startswith("_")}
+            made = self.graph.create_op(op.type, inputs, None, name=name, attrs=attributes)
+        for old, new in zip(op.outputs, made.outputs, strict=True):
+            if not new.shape.is_fully_defined() and old.shape.rank is not None:
+                new.set_shape(old.shape)  # what Keras knew by ensure_shape
+        return list(made.outputs)
+
+
+@dataclass
+class _Folded:
+    """A value of the scratch graph that the new graph does not need yet."""
+
+    twin: Any
+    dtype: Any
+    name: str
+    tensor: Any = None
+
+    @property
+    def shape(self) -> Any:
+        return self.twin.shape

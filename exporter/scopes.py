@@ -1,0 +1,75 @@
+"""Name scopes: every Keras layer gets one that TensorFlow accepts, and that says whose it is.
+
+Layer names may hold spaces, colons and letters that TensorFlow refuses in a graph, and Keras'
+scopes are numbered anew in every trace. Within `layer_scopes` a layer's scope is its path. May
+import `exporter.keras_file` only.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+from exporter.keras_file import import_keras
+
+_active: ContextVar[dict[str, tuple[str, str]] | None] = ContextVar("layer_scopes", default=None)
+
+
+def plain(name: str) -> str:
+    """A name that TensorFlow accepts for an operation or a scope."""
+    allowed = re.sub(r"[^A-Za-z0-9_./-]", "_", name)
+    return allowed if re.match(r"[A-Za-z0-9.]", allowed) else f"n{allowed}"
+
+
+@contextmanager
+def layer_scopes() -> Iterator[dict[str, tuple[str, str]]]:
+    """While the block runs, scopes are paths; yields scope -> (layer's path, layer's class)."""
+    outer = _active.get()
+    if outer is not None:
+        yield outer
+        return
+    import_keras()
+    # Private, and the only place: keras.src.backend.tensorflow.core.name_scope hands the bare
+    # layer name to tf.name_scope. Seen with Keras 3.15.1.
+    from keras.src.backend.tensorflow.core import name_scope
+
+    original = name_scope.__init__
+    layers: dict[str, tuple[str, str]] = {}
+
+    def initialize(self: Any, name: str, **options: Any) -> None:
+        original(self, "layer", **options)
+        self.name = name
+        self._tf_name_scope = _Scope(self.caller, layers)
+
+    token = _active.set(layers)
+    name_scope.__init__ = initialize
+    try:
+        yield layers
+    finally:
+        name_scope.__init__ = original
+        _active.reset(token)
+
+
+class _Scope:
+    """Computes its name when it is entered: only then is the layer's path known."""
+
+    def __init__(self, caller: Any, layers: dict[str, tuple[str, str]]) -> None:
+        self._caller = caller
+        self._layers = layers
+
+    def __enter__(self) -> None:
+        import tensorflow as tf
+        from keras.src.backend.common.name_scope import current_path
+
+        path = current_path()
+        scope = plain(path)
+        if self._caller is not None:
+            self._layers.setdefault(scope, (path, type(self._caller).__name__))
+        self._scope = tf.name_scope(scope + "/")
+        self._scope.__enter__()
+
+    def __exit__(self, *details: Any) -> None:
+        self._scope.__exit__(*details)
