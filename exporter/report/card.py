@@ -19,12 +19,12 @@ _SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~<>&$^=@:])")
 _TFJS_DTYPES = {"float32": "float32", "bool": "bool", "string": "string", "complex64": "complex64"}
 
 
-def model_card(manifest: Manifest, summary: str) -> str:
+def model_card(manifest: Manifest, summary: str = "") -> str:
     """The card's Markdown.
 
     Args:
         manifest: Of the bundle, complete but for the card itself.
-        summary: The architecture in one or two sentences.
+        summary: The model in one or two sentences, its architecture first.
     """
     from exporter.report.page import environment
 
@@ -37,7 +37,7 @@ def model_card(manifest: Manifest, summary: str) -> str:
         preprocessing=", ".join(
             f"{escape(key)} {escape(value)}" for key, value in _flat(manifest.preprocessing or {})
         ),
-        parity=[_parity_row(row) for row in manifest.parity],
+        parity=list(_parity_rows(manifest)),
         snippets=list(_snippets(manifest)),
     )
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
@@ -87,16 +87,14 @@ def _flat(document: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
             yield path, str(value)
 
 
-def _parity_row(row: Mapping[str, Any]) -> dict[str, Any]:
-    artifact = row.get("artifact") or f"{row.get('format', '')}/{row.get('precision', '')}"
-    return {
-        "artifact": artifact,
-        "place": f"{row.get('runtime', '')} {row.get('backend', '')}".strip(),
-        "samples": row.get("samples_name", row.get("samples", "")),
-        "batch": row.get("batch", ""),
-        "status": str(row.get("status", "passed")).replace("_", " "),
-        "gate": row.get("gate", ""),
-    }
+def _parity_rows(manifest: Manifest) -> Iterator[tuple[str, str, str, str]]:
+    """Artefact, where it ran, on which samples, under which gate: one row per gate."""
+    for row in manifest.parity:
+        gates: dict[str, list[str]] = {}
+        for samples_name, gate in row["passed"].items():
+            gates.setdefault(str(gate), []).append(str(samples_name))
+        for gate, names in gates.items():
+            yield row["artifact"], f"{row['runtime']} {row['backend']}", ", ".join(names), gate
 
 
 def _snippets(manifest: Manifest) -> Iterator[tuple[str, str, list[str]]]:

@@ -12,7 +12,6 @@ from pathlib import Path
 import jinja2
 
 from exporter.errors import MachineFailed
-from exporter.gates import gate_for
 from exporter.manifest import REPORT_FOLDER, Manifest
 from exporter.parity import ParityReport, Samples
 from exporter.report import charts, view, wording
@@ -20,6 +19,41 @@ from exporter.report.document import machine, parity_document
 
 PAGE_NAME = "report.html"
 DOCUMENT_NAME = "parity.json"
+# What `str(Gate)` says -> how a reader should understand it.
+_GLOSSARY = (
+    (
+        "probabilities within",
+        "probabilities within",
+        "No single probability may differ by more than this, or by more than four times what "
+        "Keras itself loses by computing in float32, whichever is larger.",
+    ),
+    (
+        "values within",
+        "values within",
+        "For outputs that are no probabilities: a share of the value itself, or of the largest "
+        "value of the batch, so that large and small models are held to the same standard.",
+    ),
+    (
+        "where the margin is over",
+        "top-1 equal where the margin is over",
+        "The best answer must be the same wherever the oracle is not torn between two.",
+    ),
+    (
+        "top-1 equal on",
+        "top-1 equal on a share",
+        "The best answer must be the same on at least this share of all samples, ties included.",
+    ),
+    (
+        "of the accuracy",
+        "a share of the accuracy",
+        "Against the right labels, the artefact must keep this share of Keras' accuracy.",
+    ),
+    (
+        "bit for bit",
+        "bit for bit",
+        "The weights were read back from the written file; every bit is Keras' own.",
+    ),
+)
 
 
 def write_report(
@@ -71,7 +105,10 @@ def render_page(
 ) -> str:
     """The page's HTML; arguments as for `write_report`."""
     samples, answers = samples or {}, answers or {}
-    status, headline, verdict = wording.headline(report)
+    published = {artifact.id for artifact in manifest.artifacts}
+    left_out = {f"{s.format}/{s.precision}" for s in manifest.skipped} - published
+    measured = {row.artifact for row in report.rows if row.status != "not_run"}
+    status, headline, verdict = wording.headline(report, frozenset(left_out & measured))
     matrix = view.matrix(report, manifest, samples, answers)
     largest = max((artifact.size_bytes for artifact in manifest.artifacts), default=0)
     return environment().get_template("report.html.jinja").render(
@@ -82,8 +119,9 @@ def render_page(
         verdict=verdict,
         matrix=matrix,
         worst=view.worst_samples(report, manifest, samples, answers),
-        facts=_facts(report, matrix),
+        facts=_facts(report),
         gates=_gates(report),
+        glosses=_glosses(report),
         largest_size=largest,
         ticks=[(f"{tick:.0e}".replace("e-0", "e-"), charts.position(tick))
                for tick in charts.TICKS],
@@ -109,34 +147,37 @@ def environment() -> jinja2.Environment:
     return made
 
 
-def _facts(report: ParityReport, matrix: view.Matrix) -> list[tuple[str, str]]:
+def _facts(report: ParityReport) -> list[tuple[str, str]]:
     """The strip of figures under the verdict."""
-    ran = [row for row in report.rows if row.status != "not_run"]
+    ran = [row for row in report.rows if row.status != "not_run" and row.runtime != "weights"]
     exact = [row.max_abs for row in ran if row.precision == "float32" and row.max_abs is not None]
-    flips = sum(len(row.flips) for row in ran)
     facts = [
         ("rows passed", f"{report.count('passed'):,}"),
         ("rows failed", f"{report.count('failed'):,}"),
         ("rows not run", f"{report.count('not_run'):,}"),
-        ("artefacts", str(len({row.artifact for row in ran}))),
-        ("places they ran", str(len({(row.runtime, row.backend) for row in ran}))),
+        ("runtimes and backends", str(len({(row.runtime, row.backend) for row in ran}))),
         ("answers compared", f"{sum(row.samples for row in ran):,}"),
     ]
     if exact:
         facts.append(("largest float32 error", wording.error(max(exact))))
-    facts.append(("answers that differ", f"{flips:,}"))
     return facts
 
 
-def _gates(report: ParityReport) -> list[tuple[str, str, str]]:
-    """Precision, where it applies, and the gate in words: only those that this report needs."""
-    asked = dict.fromkeys((row.precision, row.backend) for row in report.rows)
-    gates: dict[tuple[str, str], dict[str, None]] = {}
-    for precision, backend in asked:
-        texts = [str(gate_for(precision, backend, pictures=p)) for p in (True, False)]
-        if texts[0] == texts[1]:
-            gates.setdefault((precision, texts[0]), {})[backend] = None
-            continue
-        for kind, text in zip(("pictures and data", "noise and edges"), texts, strict=True):
-            gates.setdefault((f"{precision}, {kind}", text), {})[backend] = None
-    return [(what, ", ".join(names), text) for (what, text), names in gates.items()]
+def _gates(report: ParityReport) -> list[tuple[str, str, str, str]]:
+    """Precision, places, samples and the gate in words, for each gate that was applied."""
+    gates: dict[tuple[str, str], tuple[dict[str, None], dict[str, None]]] = {}
+    for row in report.rows:
+        if row.gate:
+            places, names = gates.setdefault((row.precision, row.gate), ({}, {}))
+            places[row.backend] = None
+            names[row.samples_name] = None
+    return [
+        (precision, ", ".join(places), ", ".join(names), gate)
+        for (precision, gate), (places, names) in gates.items()
+    ]
+
+
+def _glosses(report: ParityReport) -> list[tuple[str, str]]:
+    """The words that the gates of this report use, explained."""
+    gates = " ".join(row.gate for row in report.rows)
+    return [(term, meaning) for key, term, meaning in _GLOSSARY if key in gates]

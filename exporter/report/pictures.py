@@ -67,9 +67,7 @@ def show(
     title = samples.names[index] if named else f"{samples.name}, sample {index}"
     spec = manifest.inputs[0] if manifest.inputs else None
     picture = data_uri(np.asarray(samples.inputs[0][index]), spec)
-    bars = ()
-    if answer:
-        bars = _bars(samples.reference[0][index], answer[0], manifest)
+    bars = _bars(samples.reference[0][index], answer[0], manifest) if answer else ()
     return Sample(title, picture, note, bars)
 
 

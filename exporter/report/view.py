@@ -20,6 +20,7 @@ from exporter.report import charts, pictures, wording
 
 Answers = Mapping[Row, Sequence[np.ndarray]]
 _Key = tuple[str, str, str, str, str, int]
+_DATA_SET = "-test"
 _MOST_PICTURES = 4
 _MOST_WORST = 8
 
@@ -66,9 +67,15 @@ class Cell:
         """Distinct reasons with their status and the number of rows, failures first."""
         counts: dict[tuple[Status, str], int] = {}
         for status in ("failed", "not_run"):
-            for row in self.of(status):  # type: ignore[arg-type]
+            for row in self.of(status):
                 counts[row.status, row.reason] = counts.get((row.status, row.reason), 0) + 1
         return tuple((status, reason, n) for (status, reason), n in counts.items())
+
+    @property
+    def worst(self) -> tuple[Row, int] | None:
+        """The failed row with the largest error, and how many failed besides it."""
+        failed = self.of("failed")
+        return (max(failed, key=_magnitude), len(failed) - 1) if failed else None
 
     @property
     def gates(self) -> tuple[tuple[str, str], ...]:
@@ -95,6 +102,11 @@ class Cell:
         """Smallest batch that was timed and the median of its calls, in milliseconds."""
         timed = [(row.batch, row.latency_ms) for row in self.rows if row.latency_ms is not None]
         return min(timed, default=None)
+
+    @property
+    def cold_start_ms(self) -> float | None:
+        """Time of the first call after opening."""
+        return next((r.cold_start_ms for r in self.rows if r.cold_start_ms is not None), None)
 
     @property
     def flips(self) -> int:
@@ -124,13 +136,25 @@ class Matrix:
         """All cells, line by line."""
         return tuple(cell for _, line in self.lines for cell in line if cell is not None)
 
+    @property
+    def idle(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """Why rows were not run, each with the artefacts and places that it kept back."""
+        places: dict[str, dict[str, None]] = {}
+        for cell in self.cells:
+            for row in cell.of("not_run"):
+                place = f"{cell.artifact} on {cell.runtime} {cell.backend}"
+                places.setdefault(row.reason, {})[place] = None
+        return tuple((reason, tuple(names)) for reason, names in places.items())
+
 
 def command(row: Row) -> str:
     """The command that runs a row again."""
+    if row.runtime == "weights":
+        return "exporter parity BUNDLE"
     text = f"exporter parity BUNDLE --runtimes {shlex.quote(row.runtime)}"
-    if row.samples_name.startswith("golden"):
+    if not row.samples_name.endswith(_DATA_SET):
         return text
-    return f"{text} --data {shlex.quote(row.samples_name.removesuffix('-test'))}"
+    return f"{text} --data {shlex.quote(row.samples_name.removesuffix(_DATA_SET))}"
 
 
 def matrix(
@@ -167,13 +191,13 @@ def worst_samples(
     ranked = [row for row in report.rows if _has_worst(row, samples)]
     ranked.sort(key=lambda row: (row.status != "failed", -_magnitude(row)))
     for row in ranked:
-        assert row.worst_sample is not None
-        key = (row.samples_name, row.worst_sample, row.precision)
+        index = _index(row, samples)
+        key = (row.samples_name, index, row.precision)
         if key in shown or _magnitude(row) == 0 or len(shown) == _MOST_WORST:
             continue
         note = f"{row.artifact} on {row.runtime} {row.backend}: off by {wording.error(row.max_abs)}"
         shown[key] = pictures.show(
-            samples[row.samples_name], row.worst_sample, manifest, note, by_key.get(_key(row))
+            samples[row.samples_name], index, manifest, note, by_key.get(_key(row))
         )
     return tuple(shown.values())
 
@@ -200,24 +224,22 @@ def _remarkable(
     shown: dict[tuple[str, int], pictures.Sample] = {}
     able = [row for row in rows if _has_worst(row, samples)]
     for row in sorted(able, key=lambda row: -_magnitude(row)):
-        assert row.worst_sample is not None
         if row.samples_name in {name for name, _ in shown}:
             continue
         note = f"largest error, {wording.error(row.max_abs)}, batch {row.batch}"
-        answer = answers.get(_key(row))
-        shown[row.samples_name, row.worst_sample] = pictures.show(
-            samples[row.samples_name], row.worst_sample, manifest, note, answer
+        index = _index(row, samples)
+        shown[row.samples_name, index] = pictures.show(
+            samples[row.samples_name], index, manifest, note, answers.get(_key(row))
         )
     for row in able:
         for flip in row.flips:
-            if (row.samples_name, flip.sample) in shown or len(shown) >= _MOST_PICTURES:
-                continue
-            if flip.sample >= samples[row.samples_name].count:
+            index = flip.sample % samples[row.samples_name].count
+            if (row.samples_name, index) in shown or len(shown) >= _MOST_PICTURES:
                 continue
             labels = [_label(manifest, c) for c in (flip.expected, flip.found)]
             note = f"{labels[0]} expected, {labels[1]} found, margin {wording.error(flip.margin)}"
-            shown[row.samples_name, flip.sample] = pictures.show(
-                samples[row.samples_name], flip.sample, manifest, note
+            shown[row.samples_name, index] = pictures.show(
+                samples[row.samples_name], index, manifest, note
             )
     return tuple(shown.values())[:_MOST_PICTURES]
 
@@ -263,10 +285,13 @@ def _limit(row: Row, manifest: Manifest, samples: Mapping[str, Samples]) -> floa
 
 def _has_worst(row: Row, samples: Mapping[str, Samples]) -> bool:
     known = samples.get(row.samples_name)
-    return (
-        known is not None and row.worst_sample is not None and row.samples > 0
-        and row.worst_sample < known.count
-    )  # fmt: skip
+    return bool(known and known.count and row.worst_sample is not None and row.samples)
+
+
+def _index(row: Row, samples: Mapping[str, Samples]) -> int:
+    """The worst sample's place in its set, which a large batch may have repeated."""
+    assert row.worst_sample is not None
+    return row.worst_sample % samples[row.samples_name].count
 
 
 def _magnitude(row: Row) -> float:

@@ -14,7 +14,7 @@ STATUS_WORDS = {"passed": "passed", "failed": "failed", "not_run": "not run"}
 
 
 def error(value: float | None) -> str:
-    """An absolute error with two digits: "1.2e-7", "0", "∞", "NaN"."""
+    """An absolute error with two digits: "1.2e-7", "0.80", "0", "∞", "NaN"."""
     if value is None:
         return NONE
     if math.isnan(value):
@@ -23,6 +23,8 @@ def error(value: float | None) -> str:
         return "∞" if value > 0 else "−∞"
     if value == 0:
         return "0"
+    if 0.00995 <= abs(value) < 99.5:
+        return f"{value:.{2 if abs(value) < 9.95 else 0}f}"
     mantissa, exponent = f"{value:.1e}".split("e")
     return f"{mantissa}e{int(exponent)}"
 
@@ -68,26 +70,35 @@ def count(amount: int, singular: str, plural: str | None = None) -> str:
     return f"{amount:,} {singular if amount == 1 else plural or singular + 's'}"
 
 
-def headline(report: ParityReport) -> tuple[str, str, str]:
-    """The verdict on the whole run: status, one sentence, and what to make of it."""
-    passed, failed, not_run = (report.count(s) for s in ("passed", "failed", "not_run"))
-    if passed + failed == 0:
+def headline(report: ParityReport, left_out: frozenset[str] = frozenset()) -> tuple[str, str, str]:
+    """The verdict on the whole run: status, one sentence, and what to make of it.
+
+    Args:
+        report: All rows.
+        left_out: Artefacts that were measured and then not published: their failures are told,
+            and are no fault of what was published.
+    """
+    kept = [row for row in report.rows if row.artifact not in left_out]
+    ran = [row for row in kept if row.status != "not_run"]
+    if not ran:
         return "failed", "Nothing was compared.", "And that is no proof: no row of this run ran."
+    failed = [row for row in ran if row.status == "failed"]
     if failed:
-        artifacts = list(dict.fromkeys(row.artifact for row in report.failed))
+        artifacts = list(dict.fromkeys(row.artifact for row in failed))
         many = len(artifacts) > 1
         named = artifacts[0] if not many else f"{len(artifacts)} artefacts"
         return (
             "failed",
             f"{named} {'leave' if many else 'leaves'} Keras.",
-            f"{count(failed, 'row')} of {passed + failed} that ran failed: {', '.join(artifacts)}.",
+            f"{len(failed)} of the {count(len(ran), 'row')} that ran failed: "
+            f"{', '.join(artifacts)}.",
         )
-    ran = "The row that ran passed" if passed == 1 else f"All {passed:,} rows that ran passed"
+    whole = "The row" if len(ran) == 1 else f"All {len(ran):,} rows"
+    verdict = [f"{whole} that ran passed."]
+    not_run = len(kept) - len(ran)
     if not_run:
-        left = f"{count(not_run, 'row')} {'was' if not_run == 1 else 'were'} not run"
-        return (
-            "passed",
-            "Every artefact that was run answers as Keras does.",
-            f"{ran}; {left}: what would make them run stands below.",
-        )
-    return "passed", "Every artefact answers as Keras does.", f"{ran} the gates below."
+        verdict.append(f"{count(not_run, 'row')} {'was' if not_run == 1 else 'were'} not run.")
+    if left_out:
+        verdict.append(f"Measured and left out: {', '.join(sorted(left_out))}.")
+    what = "Every artefact" if not not_run else "Every artefact that was run"
+    return "passed", f"{what} answers as Keras does.", " ".join(verdict)
