@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from exporter.errors import ExporterError
 
 if TYPE_CHECKING:
-    from exporter.pipeline import compare, export, load, verify
+    from exporter.api import compare, export, load, verify
 
 __version__ = "0.1.0"
 __all__ = ["ExporterError", "__version__", "compare", "export", "load", "verify"]
@@ -24,5 +24,5 @@ __all__ = ["ExporterError", "__version__", "compare", "export", "load", "verify"
 
 def __getattr__(name: str) -> Any:
     if name in {"compare", "export", "load", "verify"}:
-        return getattr(import_module("exporter.pipeline"), name)
+        return getattr(import_module("exporter.api"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -7,7 +7,7 @@ Owns the classes of a parity report and the judgement of one row. NumPy, `export
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -31,6 +31,7 @@ class Samples:
         pictures: True for drawn digits or the user's data: what 8-bit precisions are judged on.
         labels: The right classes, or None.
         each_alone: Judge each sample by itself (edge inputs of very different magnitude).
+        golden: Part of the bundle's golden vectors, so run at every batch size.
         names: The samples' names, for the report.
     """
 
@@ -41,12 +42,27 @@ class Samples:
     pictures: bool = False
     labels: np.ndarray | None = None
     each_alone: bool = False
+    golden: bool = False
     names: tuple[str, ...] = ()
 
     @property
     def count(self) -> int:
         """How many samples there are."""
         return len(self.inputs[0]) if self.inputs else 0
+
+    def taken(self, count: int) -> Samples:
+        """`count` samples from the first on, starting over where there are fewer."""
+        if count == self.count:
+            return self
+        index = np.arange(count) % self.count
+        return replace(
+            self,
+            inputs=tuple(array[index] for array in self.inputs),
+            reference=tuple(array[index] for array in self.reference),
+            oracle=tuple(array[index] for array in self.oracle),
+            labels=None if self.labels is None else self.labels[index],
+            names=tuple(self.names[i] for i in index) if self.names else (),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +88,9 @@ class Row:
         histogram: Counts of absolute errors between HISTOGRAM_EDGES, one more than edges:
             the first holds what is below the first edge.
         latency_ms: Median time of one call at this batch size.
+        cold_start_ms: Time of the first call after opening.
+        ran_on: What actually ran, in the runtime's own words.
+        note: What the reader should know: fewer samples than there are.
     """
 
     format: str
@@ -93,7 +112,9 @@ class Row:
     flips: tuple[Flip, ...] = ()
     histogram: tuple[int, ...] = ()
     latency_ms: float | None = None
+    cold_start_ms: float | None = None
     ran_on: str = ""
+    note: str = ""
 
     @property
     def artifact(self) -> str:
@@ -107,11 +128,14 @@ class ParityReport:
 
     Attributes:
         reported: Findings that are not gated (NaN, infinities, an empty batch), for people.
+        answers: Per row what the artefact answered on the row's worst sample, one array per
+            output without the samples' axis; for pictures, in no file.
     """
 
     name: str
     rows: tuple[Row, ...]
-    reported: tuple[Mapping[str, Any], ...] = field(default=())
+    reported: tuple[Mapping[str, Any], ...] = ()
+    answers: Mapping[Row, tuple[np.ndarray, ...]] = field(default_factory=dict, repr=False)
 
     def count(self, status: Status) -> int:
         """How many rows have that status."""
@@ -150,6 +174,24 @@ class ParityReport:
             )
         return None
 
+    def summary(self, everywhere: frozenset[str]) -> tuple[Mapping[str, Any], ...]:
+        """What a manifest says: per artefact and backend the gates that it passed.
+
+        Only rows that are the same on every machine: the golden vectors and the weights, in
+        runtimes that run everywhere; no figure that was measured here.
+        """
+        files = {"weights", "golden.json"}
+        found: dict[tuple[str, str, str], dict[str, str]] = {}
+        for row in self.rows:
+            tracked = row.samples_name.startswith("golden/") or row.runtime in files
+            if row.status == "passed" and tracked and row.runtime in everywhere | files:
+                gates = found.setdefault((row.artifact, row.runtime, row.backend), {})
+                gates[row.samples_name] = row.gate
+        return tuple(
+            {"artifact": artifact, "runtime": runtime, "backend": backend, "passed": gates}
+            for (artifact, runtime, backend), gates in found.items()
+        )
+
     def to_document(self) -> dict[str, Any]:
         """What `report/parity.json` holds; plain JSON types."""
         return {
@@ -181,6 +223,10 @@ class Judgement:
     def status(self) -> Status:
         """ "failed" where there is a reason."""
         return "failed" if self.reason else "passed"
+
+    def fields(self) -> dict[str, Any]:
+        """What of it stands in a `Row`."""
+        return {"status": self.status} | {f.name: getattr(self, f.name) for f in fields(self)}
 
 
 def judge(

@@ -81,6 +81,13 @@ def sweep(target: Path) -> list[Path]:
     return removed
 
 
+def remove_empty_folders(root: Path) -> None:
+    """Remove the folders below `root` that hold no file."""
+    for folder, _, _ in os.walk(root, topdown=False):
+        if Path(folder) != root and not os.listdir(folder):
+            os.rmdir(folder)
+
+
 def _prefix(target: Path) -> str:
     return f".{target.name}.staging-"
 
@@ -116,7 +123,7 @@ def _refuse_strange_target(target: Path) -> None:
         raise PublishFailed(f"{target}: a folder expected, a file or link found; name another")
     try:
         strangers = target.exists() and not (target / "manifest.json").exists()
-        if strangers and any(path.name != "keras" for path in target.iterdir()):
+        if strangers and any(path.name not in ("keras", "report") for path in target.iterdir()):
             raise PublishFailed(
                 f"{target}: holds files but no manifest.json, so it is no bundle and is not "
                 "replaced; name a new or empty folder"

@@ -1,0 +1,191 @@
+"""The package's public functions: the same as the command line, without the terminal's manners.
+
+Everything raised is an `ExporterError`. May import every module of the package but the command
+line's (`exporter.cli`, `exporter.tables`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from exporter import jobs, pipeline
+from exporter import manifest as manifests
+from exporter.manifest import Manifest
+from exporter.parity import ParityReport, Samples
+from exporter.pipeline import GOLDEN_NAME, Progress
+
+if TYPE_CHECKING:
+    import keras
+    import numpy as np
+
+    from exporter.predictor import Answer, Predictor
+
+
+def export(
+    model: keras.Model | str | Path,
+    directory: str | Path,
+    *,
+    name: str | None = None,
+    formats: Sequence[str] | None = None,
+    precisions: Sequence[str] = ("float32",),
+    custom_objects: Mapping[str, Any] | None = None,
+    strict: bool = False,
+    unsafe: bool = False,
+    on_progress: Progress = lambda _: None,
+) -> Manifest:
+    """Export any Keras 3 model to a bundle, proven against Keras.
+
+    Args:
+        model: A built Keras model, or the path of a `.keras` or Keras `.h5` file.
+        directory: Becomes the bundle; a bundle that is there is replaced as a whole.
+        name: Of the bundle; the directory's name by default.
+        formats: Which ("tfjs-layers", "tfjs-graph", "onnx"); None means all that can take the
+            model. A format named here and refused is an error.
+        precisions: Which of "float32", "float16", "uint16", "uint8", "int8", "int8-static".
+        custom_objects: Classes and functions that the model's config names.
+        strict: A runtime that is not on this machine is a failure.
+        unsafe: Let the model's file bring code of its own (Lambda layers).
+        on_progress: Told what is going on, one line at a time.
+
+    Returns:
+        The manifest of the published bundle.
+
+    Raises:
+        ExporterError: See `exporter.errors`; nothing was published.
+    """
+    job = jobs.of_model(
+        model, directory, name=name, formats=formats, precisions=precisions,
+        custom_objects=custom_objects, strict=strict, unsafe=unsafe, on_progress=on_progress,
+    )  # fmt: skip
+    return pipeline.run(job).manifest
+
+
+def verify(directory: str | Path) -> Manifest:
+    """Check a bundle's manifest and the hash of every file.
+
+    Raises:
+        BadBundle: No bundle, or a malformed manifest.
+        VerificationFailed: Names all that is missing, extra or changed, at once.
+    """
+    return manifests.verify(Path(directory))
+
+
+def compare(
+    directory: str | Path,
+    runtimes: Sequence[str] | None = None,
+    inputs: Sequence[np.ndarray] | np.ndarray | None = None,
+    *,
+    data: str | None = None,
+    on_progress: Progress = lambda _: None,
+) -> ParityReport:
+    """Compare a bundle with its Keras model again, on this machine.
+
+    Args:
+        directory: The bundle; verified first.
+        runtimes: Which; all by default.
+        inputs: One array per model input (or the one array), samples first, to compare on
+            besides the golden vectors.
+        data: Name or path of a data set to compare on as well.
+        on_progress: Told what is being run.
+
+    Raises:
+        VerificationFailed: The files are not those of the manifest.
+    """
+    return _Comparison.of(Path(directory), runtimes, inputs, data, on_progress).report
+
+
+@dataclass(frozen=True)
+class _Comparison:
+    """A bundle compared again, with what the report's pages are made of."""
+
+    manifest: Manifest
+    sets: tuple[Samples, ...]
+    report: ParityReport
+
+    @classmethod
+    def of(
+        cls, directory: Path, runtimes: Sequence[str] | None,
+        inputs: Sequence[np.ndarray] | np.ndarray | None, data: str | None, on_progress: Progress,
+    ) -> _Comparison:  # fmt: skip
+        from exporter import comparison, golden, samples, source
+
+        manifest = verify(directory)
+        model = source.load(directory / manifest.artifact("keras").path)
+        described = replace(
+            source.describe(model, manifest.name), inputs=manifest.inputs, outputs=manifest.outputs
+        )
+        vectors = golden.Golden.from_json((directory / GOLDEN_NAME).read_text(encoding="utf-8"))
+        sets = samples.of_golden(vectors, described)
+        if inputs is not None:
+            arrays = list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
+            sets += (samples.of_arrays("given", arrays, described),)
+        if data is not None:
+            sets += (samples.of_data(data, described),)
+        report = comparison.compare(
+            directory,
+            manifest,
+            described,
+            sets,
+            golden=vectors,
+            runtime_names=runtimes,
+            on_progress=on_progress,
+        )
+        return cls(manifest, sets, report)
+
+
+def compare_and_report(
+    directory: Path,
+    runtimes: Sequence[str] | None = None,
+    *,
+    data: str | None = None,
+    on_progress: Progress = lambda _: None,
+) -> ParityReport:
+    """`compare`, and the bundle's `report/` written anew."""
+    from exporter import report
+
+    comparison = _Comparison.of(directory, runtimes, None, data, on_progress)
+    found = comparison.report
+    by_name = {chosen.name: chosen for chosen in comparison.sets}
+    report.write_report(
+        found, comparison.manifest, directory, samples=by_name, answers=found.answers
+    )
+    return found
+
+
+def load(
+    directory: str | Path, runtime: str = "onnxruntime", backend: str | None = None
+) -> Predictor:
+    """Open a published bundle for prediction.
+
+    Args:
+        directory: The bundle; verified first.
+        runtime: One of `exporter.runtimes.NAMES`.
+        backend: One of that runtime's; its first by default.
+
+    Raises:
+        VerificationFailed: The files are not those of the manifest.
+        SomethingMissing: The runtime is not on this machine.
+    """
+    from exporter.predictor import Predictor
+
+    return Predictor(Path(directory), runtime, backend)
+
+
+def predict_images(
+    directory: Path, images: Sequence[Path], runtime: str, on_progress: Progress
+) -> list[Answer]:
+    """What a bundle says of picture files; all of them, or an error that names the first bad one.
+
+    Raises:
+        BadPicture: A file is no picture.
+        BadBundle: The bundle does not take pictures.
+    """
+    answers = []
+    with load(directory, runtime) as predictor:
+        for image in images:
+            on_progress(str(image))
+            answers.append(predictor.read_picture(image))
+    return answers

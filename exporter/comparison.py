@@ -1,0 +1,251 @@
+"""Runs every artefact of a bundle in every runtime at hand, and has the answers judged.
+
+Owns the plan (which samples, at which batch sizes, how many of them for a big model) and the
+order of work; the judgement is `exporter.parity`'s. May import runtimes, formats, golden, source,
+parity, gates, manifest and errors.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from exporter import formats, gates, runtimes
+from exporter.errors import ExporterError
+from exporter.manifest import Artifact, Manifest
+from exporter.parity import ParityReport, Row, Samples, judge
+from exporter.samples import stored_answers
+
+if TYPE_CHECKING:
+    from exporter.golden import Golden
+    from exporter.source import Source
+
+BATCHES = (1, 7, 256)
+BUDGET_SECONDS = 20.0
+"""How long one artefact may take on one backend; a big model is given fewer samples."""
+
+Progress = Callable[[str], None]
+
+
+def compare(
+    directory: Path,
+    manifest: Manifest,
+    source: Source,
+    sample_sets: Sequence[Samples],
+    *,
+    golden: Golden | None = None,
+    runtime_names: Sequence[str] | None = None,
+    artifacts: Sequence[Artifact] | None = None,
+    budget_seconds: float = BUDGET_SECONDS,
+    on_progress: Progress = lambda _: None,
+) -> ParityReport:
+    """Compare a bundle's artefacts with Keras.
+
+    Args:
+        directory: The bundle.
+        manifest: Its manifest (or the part of it that is known while it is being made).
+        source: The Keras model, for its weights.
+        sample_sets: Inputs with Keras' answers (`exporter.samples`).
+        golden: The golden vectors among the samples; the answers that they store are judged too.
+        runtime_names: Which runtimes; all by default.
+        artifacts: Which artefacts; all by default.
+        budget_seconds: Per artefact and backend.
+        on_progress: Told what is being run, for people.
+
+    Returns:
+        A report with at least one row for each artefact and each backend that takes its format.
+    """
+    chosen = tuple(artifacts if artifacts is not None else manifest.artifacts)
+    rows = [row for artifact in chosen for row in _weight_rows(directory, artifact, source)]
+    if golden is not None:
+        rows.append(_golden_row(golden, manifest, sample_sets))
+    answers: dict[Row, tuple[np.ndarray, ...]] = {}
+    with ExitStack() as started:
+        for name in runtime_names or runtimes.NAMES:
+            runtime = runtimes.get(name)
+            mine = [artifact for artifact in chosen if artifact.format in runtime.formats]
+            if mine:
+                bench = _Bench(
+                    directory, manifest, runtime, sample_sets, budget_seconds, on_progress
+                )
+                rows += bench.run(mine, started)
+                answers |= bench.answers
+    order = {name: index for index, name in enumerate(runtimes.NAMES)}
+    places = {artifact.id: index for index, artifact in enumerate(chosen)}
+    rows.sort(key=lambda row: (places[row.artifact], order.get(row.runtime, -1)))
+    return ParityReport(manifest.name, tuple(rows), answers=answers)
+
+
+def _golden_row(golden: Golden, manifest: Manifest, sample_sets: Sequence[Samples]) -> Row:
+    """The answers that `golden.json` stores, judged like an artefact's."""
+    samples, found = stored_answers(golden, sample_sets)
+    gate = gates.gate_for("float32", "cpu", pictures=False)
+    meanings = [spec.meaning or "values" for spec in manifest.outputs]
+    row = Row(
+        "keras", "float32", "golden.json", "file", samples.name, 1, "passed", gate=str(gate)
+    )  # fmt: skip
+    return replace(row, **judge(samples, found, meanings, gate).fields())
+
+
+def _weight_rows(directory: Path, artifact: Artifact, source: Source) -> Iterator[Row]:
+    """One row: the file's float32 weights against Keras' own, bit for bit."""
+    if artifact.precision != "float32":
+        return
+    own = {
+        variable.path: np.asarray(variable)
+        for variable in source.float32.model.variables
+        if "seed_generator" not in variable.path
+    }
+    stored = formats.get(artifact.format).weights(directory, artifact.path)
+    if not stored:
+        return  # the format keeps none as they are; its notes in the manifest say so
+    row = Row(
+        artifact.format, "float32", "weights", "file", "weights", 1, "passed",
+        gate="bit for bit", samples=len(stored),
+    )  # fmt: skip
+    fault = _weight_fault(own, stored)
+    yield replace(row, status="failed", reason=fault) if fault else row
+
+
+def _weight_fault(own: Mapping[str, np.ndarray], stored: Mapping[str, np.ndarray]) -> str:
+    for path, array in stored.items():
+        if path not in own:
+            return f"weight {path!r} is not one of the model's"
+        if own[path].size != array.size:
+            return f"weight {path!r}: {own[path].size} numbers expected, {array.size} found"
+        if _bits(own[path]) != _bits(array.astype(own[path].dtype, copy=False)):
+            return f"weight {path!r} differs from Keras' in its bits"
+    return ""
+
+
+def _bits(array: np.ndarray) -> bytes:
+    return np.ascontiguousarray(array).tobytes()
+
+
+class _Bench:
+    """One runtime with the artefacts that it can open."""
+
+    def __init__(
+        self, directory: Path, manifest: Manifest, runtime: runtimes.Runtime,
+        sample_sets: Sequence[Samples], budget_seconds: float, on_progress: Progress,
+    ) -> None:  # fmt: skip
+        self.directory = directory
+        self.manifest = manifest
+        self.runtime = runtime
+        self.sample_sets = sample_sets
+        self.budget_seconds = budget_seconds
+        self.on_progress = on_progress
+        self.meanings = [spec.meaning or "values" for spec in manifest.outputs]
+        self.answers: dict[Row, tuple[np.ndarray, ...]] = {}
+        self.fixed_batch = manifest.inputs[0].shape[0] if manifest.inputs[0].shape else None
+
+    def run(self, artifacts: Sequence[Artifact], started: ExitStack) -> list[Row]:
+        """All rows of this runtime; it is started only if it can run something."""
+        rows, able = [], []
+        for backend in self.runtime.backends:
+            if reason := self.runtime.missing(backend):
+                rows += [self._unable(artifact, backend, reason) for artifact in artifacts]
+            else:
+                able.append(backend)
+        if not able:
+            return rows
+        engine = started.enter_context(self.runtime.start())
+        for artifact in artifacts:
+            for backend in able:
+                self.on_progress(f"{artifact.id} on {self.runtime.name} {backend}")
+                rows += self._rows(engine, artifact, backend)
+        return rows
+
+    def _unable(self, artifact: Artifact, backend: str, reason: str) -> Row:
+        return Row(
+            artifact.format, artifact.precision, self.runtime.name, backend, "all", 1,
+            "not_run", reason,
+        )  # fmt: skip
+
+    def _rows(self, engine: runtimes.Engine, artifact: Artifact, backend: str) -> list[Row]:
+        """Open once, then every set of samples at every batch size."""
+        row = self._unable(artifact, backend, "")
+        try:
+            session = engine.open(self.directory, self.manifest, artifact, backend)
+        except ExporterError as error:
+            return [replace(row, status="failed", reason=str(error))]
+        try:
+            probe = self.sample_sets[0]
+            begun = time.perf_counter()
+            _predict(session, probe, 1, self.fixed_batch or 1)
+            first_ms = 1e3 * (time.perf_counter() - begun)
+            begun = time.perf_counter()
+            _predict(session, probe, 1, self.fixed_batch or 1)
+            seconds = (time.perf_counter() - begun) / (self.fixed_batch or 1)
+            row = replace(row, ran_on=session.ran_on, cold_start_ms=first_ms)
+            return [
+                self._row(session, replace(row, batch=batch), samples, count)
+                for samples, batch, count in self._plan(artifact, backend, seconds)
+            ]
+        except ExporterError as error:
+            return [replace(row, status="failed", reason=str(error))]
+        finally:
+            session.close()
+
+    def _plan(
+        self, artifact: Artifact, backend: str, seconds: float
+    ) -> Iterator[tuple[Samples, int, int]]:
+        """(samples, batch, how many) within the budget, given the seconds of one sample."""
+        only_1 = gates.gate_for(artifact.precision, backend, pictures=False).only_batch_1
+        batches = (self.fixed_batch,) if self.fixed_batch else (1,) if only_1 else BATCHES
+        plan = []
+        for samples in self.sample_sets:
+            # A data set is large enough to be run once; the golden vectors at every batch size.
+            if not samples.golden:
+                plan.append((samples, self.fixed_batch or (1 if only_1 else 256), samples.count))
+                continue
+            # A batch larger than the set is filled by repeating it.
+            plan += [(samples, batch, max(samples.count, batch)) for batch in batches]
+        total = sum(count for _, _, count in plan)
+        share = min(1.0, self.budget_seconds / max(total * seconds, 1e-9))
+        for samples, batch, count in plan:
+            allowed = max(1, int(count * share))
+            yield samples, (batch if self.fixed_batch else min(batch, allowed)), allowed
+
+    def _row(self, session: runtimes.Session, row: Row, samples: Samples, count: int) -> Row:
+        wanted = samples.taken(count)
+        gate = gates.gate_for(row.precision, row.backend, pictures=samples.pictures)
+        row = replace(row, samples_name=samples.name, gate=str(gate))
+        if count < samples.count:
+            row = replace(row, note=f"the first {count} of {samples.count}: the model is big")
+        try:
+            found, latency_ms = _predict(session, wanted, count, row.batch)
+        except ExporterError as error:
+            return replace(row, status="failed", reason=str(error))
+        judgement = judge(wanted, found, self.meanings, gate)
+        row = replace(row, latency_ms=latency_ms, **judgement.fields())
+        if judgement.samples:
+            self.answers[row] = tuple(np.array(array[judgement.worst_sample]) for array in found)
+        return row
+
+
+def _predict(
+    session: runtimes.Session, samples: Samples, count: int, batch: int
+) -> tuple[list[np.ndarray], float]:
+    """Outputs for the first `count` samples in calls of `batch`, and a call's median time in ms.
+
+    The last call is filled up by repeating samples, so that a fixed batch stays what it is.
+    """
+    parts: list[list[np.ndarray]] = []
+    times = []
+    for start in range(0, count, batch):
+        index = np.arange(start, start + batch) % samples.count
+        keep = min(batch, count - start)
+        inputs = [np.ascontiguousarray(array[index]) for array in samples.inputs]
+        begun = time.perf_counter()
+        outputs = session.predict(inputs)
+        times.append(1e3 * (time.perf_counter() - begun))
+        parts.append([output[:keep] if np.ndim(output) else output for output in outputs])
+    joined = [np.concatenate(pieces) for pieces in zip(*parts, strict=True)]
+    return joined, float(np.median(times))

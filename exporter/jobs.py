@@ -1,0 +1,147 @@
+"""Jobs: what to export, from a user's model or from a recipe.
+
+Owns the choice of formats and precisions, and what is required of them. May import recipe, data,
+trained, samples, source, formats, pipeline and errors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from exporter import formats as known_formats
+from exporter.errors import BadUsage, DataMissing
+from exporter.pipeline import Job, Progress
+
+if TYPE_CHECKING:
+    import keras
+
+    from exporter.parity import Samples
+    from exporter.recipe import Recipe
+    from exporter.source import Source
+
+
+def is_recipe(subject: str) -> bool:
+    """Whether the command line's subject names a recipe rather than a model's file."""
+    return Path(subject).suffix not in (".keras", ".h5", ".hdf5")
+
+
+def of_model(
+    model: keras.Model | str | Path,
+    directory: str | Path,
+    *,
+    name: str | None = None,
+    formats: Sequence[str] | None = None,
+    precisions: Sequence[str] = ("float32",),
+    custom_objects: Mapping[str, Any] | None = None,
+    strict: bool = False,
+    unsafe: bool = False,
+    data: str | None = None,
+    on_progress: Progress = lambda _: None,
+) -> Job:
+    """The job of exporting a user's model; the arguments are those of `exporter.export`.
+
+    `data` is a data set to compare on besides the golden vectors.
+    """
+    from exporter import samples, source
+
+    for format in formats or ():
+        known_formats.get(format)
+    for precision in precisions:
+        if precision not in known_formats.PRECISIONS:
+            known = ", ".join(known_formats.PRECISIONS)
+            raise BadUsage(f"precision {precision!r}: unknown; known precisions: {known}")
+    if isinstance(model, (str, Path)):
+        on_progress(f"loading {model}")
+        model = source.load(Path(model), custom_objects=custom_objects, unsafe=unsafe)
+    directory = Path(directory)
+    described = source.describe(
+        model, name or directory.resolve().name, custom_objects=dict(custom_objects or {})
+    )
+    chosen = tuple(formats or (f for f in known_formats.NAMES if f != "keras"))
+    pairs = [(format, precision) for format in chosen for precision in precisions]
+    if formats:
+        has = {pair for pair in pairs if pair[1] in known_formats.get(pair[0]).precisions}
+        for precision in precisions:
+            if not any(pair[1] == precision for pair in has):
+                raise BadUsage(f"precision {precision}: none of {', '.join(chosen)} has it")
+        required = frozenset(has)
+    else:
+        required = frozenset()
+    keras_pair = ("keras", "float32")
+    wanted = (keras_pair, *(pair for pair in pairs if pair[0] != "keras"))
+    return Job(
+        described, directory, wanted, required | {keras_pair},
+        samples=(samples.of_data(data, described),) if data else (),
+        strict=strict, on_progress=on_progress,
+    )  # fmt: skip
+
+
+def of_recipe(
+    recipe_name: str,
+    directory: str | Path | None = None,
+    *,
+    data: str | None = None,
+    strict: bool = False,
+    on_progress: Progress = lambda _: None,
+) -> Job:
+    """The job of exporting a recipe: the model that lies in `directory`, trained if need be.
+
+    Args:
+        recipe_name: A packaged recipe, or the path of a `.toml`.
+        directory: The bundle; `models/<name>` by default.
+        data: The data set to compare on besides the golden vectors; the recipe's own where it
+            can be had.
+        strict: A runtime that is not on this machine is a failure.
+        on_progress: Told what is going on.
+    """
+    from exporter import recipe as recipes
+    from exporter import source, trained
+
+    recipe = recipes.load(recipe_name)
+    directory = Path(directory or Path("models") / recipe.name)
+    found = trained.find_or_train(recipe, directory, data=data, on_progress=on_progress)
+    described = _with_contract(source.describe(found.model, recipe.name), recipe)
+    pairs = tuple((format, precision) for format, _, precision in
+                  (pair.partition("/") for pair in recipe.ships))  # fmt: skip
+    sets, remarks = _data_rows(data, recipe, described)
+    return Job(
+        described, directory, pairs, frozenset(pairs), samples=sets, remarks=remarks,
+        description=recipe.description,
+        extras={trained.RECORD_PATH: found.record_json},
+        origin={"recipe": recipe.name, "recipe_sha256": recipe.fingerprint},
+        metrics=found.metrics, strict=strict, on_progress=on_progress,
+    )  # fmt: skip
+
+
+def _with_contract(described: Source, recipe: Recipe) -> Source:
+    """What the recipe says of its input and classes, said of the model."""
+    from exporter import ink
+
+    contract = recipe.input
+    spec = replace(
+        described.inputs[0],
+        value_range=contract.value_range, layout=contract.layout, polarity=contract.polarity,
+    )  # fmt: skip
+    known = {f"{ink.CONTRACT['name']}/{ink.CONTRACT['version']}": dict(ink.CONTRACT)}
+    return replace(
+        described,
+        inputs=(spec,), labels=recipe.labels, preprocessing=known.get(contract.preprocessing),
+    )  # fmt: skip
+
+
+def _data_rows(
+    data: str | None, recipe: Recipe, described: Source
+) -> tuple[tuple[Samples, ...], tuple[str, ...]]:
+    """The data set's samples, or a remark that says why there are none."""
+    from exporter import samples
+
+    name = data or recipe.training.data
+    try:
+        return (samples.of_data(name, described),), ()
+    except DataMissing as error:
+        if data:
+            raise
+        return (), (f"not compared on {name}: {error}",)

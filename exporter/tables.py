@@ -1,0 +1,237 @@
+"""What the command line shows: tables and live progress, by rich.
+
+Imported by `exporter.cli` when there is something to show. Knows no arguments and no exit codes.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from exporter.errors import BadBundle
+from exporter.manifest import Manifest
+from exporter.parity import ParityReport, Row
+
+if TYPE_CHECKING:
+    from exporter.pipeline import Result
+    from exporter.predictor import Answer
+    from exporter.recipe import Recipe
+    from exporter.train import Epoch
+
+_STYLES = {"passed": "green", "failed": "bold red", "not run": "yellow"}
+
+
+def _console(stderr: bool = False) -> Console:
+    # A pipe gets whole lines: a table cut at 80 columns helps no program.
+    console = Console(stderr=stderr)
+    return console if console.is_terminal else Console(stderr=stderr, width=160)
+
+
+def _table(*columns: str, right: Sequence[str] = ()) -> Table:
+    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+    for column in columns:
+        table.add_column(column, justify="right" if column in right else "left")
+    return table
+
+
+def size(count: int) -> str:
+    """Bytes as people read them: 1,024 kB steps are not used anywhere in this project."""
+    if count < 1000:
+        return f"{count} B"
+    return f"{count / 1e3:,.0f} kB" if count < 1e6 else f"{count / 1e6:,.1f} MB"
+
+
+def recipe_row(recipe: Recipe, bundle: Path) -> dict[str, Any]:
+    """A recipe with the figures of its shipped model, as plain JSON types."""
+    layers = " - ".join(
+        str(layer.arguments.get("units", layer.class_name)) for layer in recipe.layers
+    )
+    try:
+        figures = dict(Manifest.read(bundle).metrics.get("test", {}))
+    except BadBundle:
+        figures = {}
+    return {
+        "name": recipe.name,
+        "title": recipe.title,
+        "layers": layers,
+        "loss": recipe.training.loss,
+        "published": recipe.published.figure,
+        "shipped": figures,
+    }
+
+
+def show_recipes(rows: Sequence[dict[str, Any]]) -> None:
+    """The table of `exporter recipes`."""
+    table = _table("recipe", "layers", "loss", "published", "shipped")
+    for row in rows:
+        shipped = row["shipped"]
+        figures = (
+            f"{shipped['accuracy']:.2%}, loss {shipped['loss']:.3f}, F1 {shipped['f1']:.4f}"
+            if shipped
+            else "not trained yet"
+        )
+        table.add_row(row["name"], row["layers"], row["loss"], row["published"], figures)
+    _console().print(table)
+
+
+@contextmanager
+def training_progress(name: str, live: bool) -> Iterator[Callable[[Epoch], None]]:
+    """A bar with the latest figures on a terminal; nothing in a pipe."""
+    if not live:
+        yield lambda _: None
+        return
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"),
+        TimeRemainingColumn(), TextColumn("{task.fields[figures]}"),
+    )  # fmt: skip
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(f"training {name}", total=None, figures="")
+
+        def tell(epoch: Epoch) -> None:
+            figures = "  ".join(f"{key} {value:.4f}" for key, value in epoch.figures.items())
+            progress.update(task, completed=epoch.number, total=epoch.count, figures=figures)
+
+        yield tell
+
+
+def _outcomes(rows: Sequence[Row]) -> str:
+    counts = {
+        word: sum(row.status == status for row in rows)
+        for status, word in (("passed", "passed"), ("failed", "failed"), ("not_run", "not run"))
+    }
+    parts = [f"[{_STYLES[word]}]{count} {word}[/]" for word, count in counts.items() if count]
+    return ", ".join(parts) or "[bold red]nothing was compared[/]"
+
+
+def export_row(result: Result, directory: Path) -> dict[str, Any]:
+    """One exported bundle as plain JSON types."""
+    report = result.report
+    return {
+        "name": result.manifest.name,
+        "directory": str(directory),
+        "artifacts": {a.id: a.size_bytes for a in result.manifest.artifacts},
+        "skipped": {f"{s.format}/{s.precision}": s.reason for s in result.manifest.skipped},
+        "parity": {status: report.count(status) for status in ("passed", "failed", "not_run")},
+        "not_run": _unrun(report),
+        "remarks": list(result.remarks),
+        "seconds": round(result.seconds, 2),
+    }
+
+
+def _unrun(report: ParityReport) -> dict[str, str]:
+    """Runtime and backend -> why not and what to do, each once."""
+    return {f"{row.runtime} {row.backend}": row.reason for row in report.not_run}
+
+
+def show_exports(results: Sequence[tuple[Result, Path]]) -> None:
+    """The table at the end of `exporter export`, and what was not run or not published."""
+    console = _console()
+    table = _table("bundle", "artefact", "size", "parity", "seconds", right=("size", "seconds"))
+    for result, _ in results:
+        rows = defaultdict(list)
+        for row in result.report.rows:
+            rows[row.artifact].append(row)
+        first = True
+        for artifact in result.manifest.artifacts:
+            table.add_row(
+                result.manifest.name if first else "",
+                artifact.id,
+                size(artifact.size_bytes),
+                _outcomes(rows[artifact.id]),
+                f"{result.seconds:.1f}" if first else "",
+            )
+            first = False
+        for left in result.manifest.skipped:
+            name = f"{left.format}/{left.precision}"
+            table.add_row(
+                "", f"[yellow]{name}[/]", "", f"[yellow]left out: {escape(left.reason)}[/]"
+            )
+    console.print(table)
+    for _, directory in results:
+        console.print(
+            f"{escape(str(directory))}: published, "
+            f"report in {escape(str(directory / 'report' / 'report.html'))}",
+            soft_wrap=True,
+        )
+    for remark in dict.fromkeys(remark for result, _ in results for remark in result.remarks):
+        console.print(f"[yellow]{escape(remark)}[/]", soft_wrap=True)
+    unrun: dict[str, str] = {}
+    for result, _ in results:
+        unrun |= _unrun(result.report)
+    _show_unrun(console, unrun)
+
+
+def _show_unrun(console: Console, unrun: dict[str, str]) -> None:
+    reasons = defaultdict(list)
+    for name, reason in unrun.items():
+        reasons[reason].append(name)
+    for reason, names in reasons.items():
+        console.print(
+            f"[yellow]not run: {escape(', '.join(names))}: {escape(reason)}[/]", soft_wrap=True
+        )
+
+
+def show_parity(report: ParityReport) -> None:
+    """The table of `exporter parity`: one line per artefact, runtime and backend."""
+    console = _console()
+    table = _table(
+        "artefact", "runtime", "backend", "verdict", "max error", "top-1", "median",
+        right=("max error", "top-1", "median"),
+    )  # fmt: skip
+    cells: dict[tuple[str, str, str], list[Row]] = defaultdict(list)
+    for row in report.rows:
+        cells[row.artifact, row.runtime, row.backend].append(row)
+    for key, rows in cells.items():
+        errors = [r.max_abs for r in rows if r.max_abs is not None and "edge" not in r.samples_name]
+        agreements = [row.top1_agreement for row in rows if row.top1_agreement is not None]
+        alone = [row.latency_ms for row in rows if row.batch == 1 and row.latency_ms is not None]
+        table.add_row(
+            *key,
+            _outcomes(rows),
+            f"{max(errors):.1e}" if errors else "",
+            f"{min(agreements):.2%}" if agreements else "",
+            f"{min(alone):.2f} ms" if alone else "",
+        )
+    console.print(table)
+    for row in report.failed:
+        place = f"{row.artifact} on {row.runtime} {row.backend}, {row.samples_name}"
+        console.print(f"[red]{escape(place)}: {escape(row.reason)}[/]", soft_wrap=True)
+    _show_unrun(console, _unrun(report))
+
+
+def show_evaluations(evaluations: Sequence[tuple[str, Any]]) -> None:
+    """The table of `exporter evaluate`, and for a single model its classes and confusions."""
+    console = _console()
+    table = _table("model", "data", "samples", "accuracy", "loss", "precision", "recall", "F1")
+    for name, found in evaluations:
+        table.add_row(name, *found.summary_row())
+    console.print(table)
+    if len(evaluations) == 1:
+        classes = _table("class", "precision", "recall", "F1", "samples", "most confused with")
+        for row in evaluations[0][1].class_rows():
+            classes.add_row(*row)
+        console.print()
+        console.print(classes)
+
+
+def show_answers(answers: Sequence[Answer]) -> None:
+    """The table of `exporter predict`."""
+    table = _table("picture", "answer", "probability", "", right=("probability",))
+    for answer in answers:
+        if answer.label is None:
+            table.add_row(answer.image, "[yellow]no digit: too little ink[/]", "", "")
+            continue
+        probability = max(answer.probabilities)
+        table.add_row(
+            answer.image, answer.label, f"{probability:.1%}", "█" * round(20 * probability)
+        )
+    _console().print(table)
