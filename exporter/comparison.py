@@ -18,6 +18,7 @@ import numpy as np
 
 from exporter import formats, gates, runtimes
 from exporter.errors import ExporterError
+from exporter.keras_file import trusting
 from exporter.manifest import Artifact, Manifest
 from exporter.parity import ParityReport, Row, Samples, judge
 from exporter.samples import stored_answers
@@ -67,6 +68,7 @@ def compare(
         rows.append(_golden_row(golden, manifest, sample_sets))
     answers: dict[Row, tuple[np.ndarray, ...]] = {}
     with ExitStack() as started:
+        started.enter_context(trusting(source.custom_objects, source.unsafe))
         for name in runtime_names or runtimes.NAMES:
             runtime = runtimes.get(name)
             mine = [artifact for artifact in chosen if artifact.format in runtime.formats]

@@ -58,7 +58,7 @@ def of_model(
         model = source.load(Path(model), custom_objects=custom_objects, unsafe=unsafe)
     directory = Path(directory)
     described = source.describe(
-        model, name or directory.resolve().name, custom_objects=dict(custom_objects or {})
+        model, name or directory.resolve().name, custom_objects=dict(custom_objects or {}), unsafe=unsafe
     )
     chosen = tuple(formats or (f for f in known_formats.NAMES if f != "keras"))
     pairs = [(format, precision) for format in chosen for precision in precisions]

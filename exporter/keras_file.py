@@ -12,7 +12,9 @@ import re
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -29,6 +31,7 @@ _UNSAFE_HINT = (
     "give --unsafe (unsafe=True) if you trust where the file comes from"
 )
 _UNKNOWN = re.compile(r"(?:Could not locate|Unknown) (\w+):? ['\"]?([\w>.:-]+)")
+_trusted: ContextVar[tuple[Mapping[str, Any], bool]] = ContextVar("trusted", default=({}, False))
 _CUSTOM_HINT = "give it with --custom-objects module:attribute"
 
 
@@ -50,6 +53,20 @@ def import_keras() -> ModuleType:
     return keras
 
 
+@contextmanager
+def trusting(custom_objects: Mapping[str, Any], unsafe: bool) -> Iterator[None]:
+    """While the block runs, `load` knows these objects, and runs a file's code if `unsafe`.
+
+    For what the user has already agreed to for this very model: a runtime that reopens the
+    published file is not handed the user's arguments.
+    """
+    token = _trusted.set((custom_objects, unsafe))
+    try:
+        yield
+    finally:
+        _trusted.reset(token)
+
+
 def load(
     path: Path, *, custom_objects: Mapping[str, Any] | None = None, unsafe: bool = False
 ) -> keras.Model:
@@ -62,10 +79,11 @@ def load(
     path = Path(path)
     _check_kind(path)
     keras = import_keras()
+    known, agreed = _trusted.get()
+    objects = {**known, **(custom_objects or {})}
+    safe = not (unsafe or agreed)
     try:
-        model = keras.saving.load_model(
-            path, custom_objects=dict(custom_objects or {}), compile=False, safe_mode=not unsafe
-        )
+        model = keras.saving.load_model(path, custom_objects=objects, compile=False, safe_mode=safe)
     except Exception as error:  # a stranger's file makes Keras raise nearly anything
         raise BadModel(f"{path}: {_explain(error)}") from error
     if not isinstance(model, keras.Model):

@@ -85,7 +85,7 @@ def remove_empty_folders(root: Path) -> None:
     """Remove the folders below `root` that hold no file."""
     for folder, _, _ in os.walk(root, topdown=False):
         if Path(folder) != root and not os.listdir(folder):
-            os.rmdir(folder)
+            Path(folder).rmdir()
 
 
 def _prefix(target: Path) -> str:

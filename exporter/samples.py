@@ -15,6 +15,7 @@ from exporter.errors import BadUsage
 from exporter.parity import Samples
 
 if TYPE_CHECKING:
+    from exporter.golden import Golden
     from exporter.source import Source
 
 CHUNK = 256

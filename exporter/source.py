@@ -51,6 +51,7 @@ class Source:
         preprocessing: The contract's name, version and parameters, or None.
         calibration: Input arrays, one per input, on which activation ranges are measured.
         custom_objects: Classes and functions that the model's config names.
+        unsafe: The user agreed to run the code that the model's file brings.
         floatx: Keras' default float type while the model is called.
         notes: What differs between the model and what goes over the wire, for the manifest.
     """
@@ -63,6 +64,7 @@ class Source:
     preprocessing: Mapping[str, Any] | None = None
     calibration: tuple[np.ndarray, ...] | None = None
     custom_objects: Mapping[str, Any] = field(default_factory=dict)
+    unsafe: bool = False
     floatx: str = "float32"
     notes: tuple[str, ...] = ()
 
