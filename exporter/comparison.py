@@ -8,6 +8,7 @@ parity, gates, manifest and errors.
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -99,11 +100,10 @@ def _weight_rows(directory: Path, artifact: Artifact, source: Source) -> Iterato
     """One row: the file's float32 weights against Keras' own, bit for bit."""
     if artifact.precision != "float32":
         return
-    own = {
-        variable.path: np.asarray(variable)
-        for variable in source.float32.model.variables
-        if "seed_generator" not in variable.path
-    }
+    own: dict[str, list[np.ndarray]] = defaultdict(list)
+    for variable in source.float32.model.variables:
+        if "seed_generator" not in variable.path:
+            own[variable.path].append(np.asarray(variable))
     stored = formats.get(artifact.format).weights(directory, artifact.path)
     if not stored:
         return  # the format keeps none as they are; its notes in the manifest say so
@@ -115,13 +115,18 @@ def _weight_rows(directory: Path, artifact: Artifact, source: Source) -> Iterato
     yield replace(row, status="failed", reason=fault) if fault else row
 
 
-def _weight_fault(own: Mapping[str, np.ndarray], stored: Mapping[str, np.ndarray]) -> str:
+def _weight_fault(
+    own: Mapping[str, Sequence[np.ndarray]], stored: Mapping[str, np.ndarray]
+) -> str:
+    """What is wrong with the first weight that is; several of Keras' may bear one path."""
     for path, array in stored.items():
         if path not in own:
             return f"weight {path!r} is not one of the model's"
-        if own[path].size != array.size:
-            return f"weight {path!r}: {own[path].size} numbers expected, {array.size} found"
-        if _bits(own[path]) != _bits(array.astype(own[path].dtype, copy=False)):
+        fitting = [mine for mine in own[path] if mine.size == array.size]
+        if not fitting:
+            return f"weight {path!r}: {own[path][0].size} numbers expected, {array.size} found"
+        bits = _bits(array)
+        if all(bits != _bits(mine.astype(array.dtype, copy=False)) for mine in fitting):
             return f"weight {path!r} differs from Keras' in its bits"
     return ""
 

@@ -6,6 +6,7 @@ trained, samples, source, formats, pipeline and errors.
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -53,12 +54,21 @@ def of_model(
         if precision not in known_formats.PRECISIONS:
             known = ", ".join(known_formats.PRECISIONS)
             raise BadUsage(f"precision {precision!r}: unknown; known precisions: {known}")
+    objects = dict(custom_objects or {})
     if isinstance(model, (str, Path)):
         on_progress(f"loading {model}")
-        model = source.load(Path(model), custom_objects=custom_objects, unsafe=unsafe)
+        path = Path(model)
+        model = source.load(path, custom_objects=objects, unsafe=unsafe)
+        published_as_is = path.suffix == ".keras"
+    else:
+        published_as_is = False
+    if not published_as_is:
+        # What is published is a `.keras` file, so that is what is compared: reloading also
+        # settles the paths of the variables, which Keras names anew when it loads.
+        model = _reloaded(model, objects)
     directory = Path(directory)
     described = source.describe(
-        model, name or directory.resolve().name, custom_objects=dict(custom_objects or {}), unsafe=unsafe
+        model, name or directory.resolve().name, custom_objects=objects, unsafe=unsafe
     )
     chosen = tuple(formats or (f for f in known_formats.NAMES if f != "keras"))
     pairs = [(format, precision) for format in chosen for precision in precisions]
@@ -145,3 +155,14 @@ def _data_rows(
         if data:
             raise
         return (), (f"not compared on {name}: {error}",)
+
+
+def _reloaded(model: keras.Model, custom_objects: Mapping[str, Any]) -> keras.Model:
+    """The model as it comes back from its own `.keras` file."""
+    from exporter import source
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.keras"
+        source.save_keras(model, path)
+        # Written a moment ago by this very process: code in it is the caller's own.
+        return source.load(path, custom_objects=custom_objects, unsafe=True)
