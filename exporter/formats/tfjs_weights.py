@@ -146,7 +146,7 @@ class _Shards:
 
 def _write(weight: Weight, precision: str, shards: _Shards) -> dict[str, Any]:
     values = weight.values()
-    entry = {"name": weight.name, "shape": list(weight.shape), "dtype": weight.dtype}
+    entry: dict[str, Any] = {"name": weight.name, "shape": list(weight.shape), "dtype": weight.dtype}
     if weight.dtype == "string":
         shards.write(memoryview(_encode_strings(values)))
         return entry
@@ -156,7 +156,7 @@ def _write(weight: Weight, precision: str, shards: _Shards) -> dict[str, Any]:
         values, quantization = quantize(values, precision)
         entry["quantization"] = quantization
     little = np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("<"))
-    shards.write(memoryview(little.reshape(-1)).cast("B") if little.size else memoryview(b""))
+    shards.write(memoryview(little.reshape(-1).view(np.uint8).data))
     return entry
 
 
