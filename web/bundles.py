@@ -4,7 +4,8 @@ A request names a bundle and a file; both are looked up in tables of what is the
 joined to a path before. A bundle is opened once per request, as a folder, so that manifest and
 file belong together even while it is published anew.
 
-May import `exporter.manifest`, `exporter.recipe` and `exporter.errors`; nothing of Flask.
+May import `exporter.manifest`, `exporter.recipe`, `exporter.report` and `exporter.errors`; nothing of
+Flask.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from typing import Any
 
 from exporter.errors import BadBundle, ExporterError
 from exporter.manifest import MANIFEST_NAME, REPORT_FOLDER, SIGNATURE_NAME, Manifest
+from exporter.report import wording
 
 CARD_NAME = "README.md"
 REPORT_PAGE = f"{REPORT_FOLDER}/report.html"
@@ -81,11 +83,11 @@ class Entry:
         tested = metrics.get("test")
         if not isinstance(tested, dict):
             return ()
-        wanted = (("accuracy", "{:.2%}"), ("loss", "{:.3f}"))
+        wanted = (("accuracy", wording.share), ("loss", "{:.3f}".format))
         return tuple(
-            (name, form.format(tested[name]))
-            for name, form in wanted
-            if isinstance(tested.get(name), (int, float))
+            (name, write(tested[name]))
+            for name, write in wanted
+            if isinstance(tested.get(name), float)
         )
 
     @property
@@ -97,7 +99,10 @@ class Entry:
                 return _verdict(**counts)  # type: ignore[arg-type]
         listed = len(self.manifest.parity) if self.manifest is not None else 0
         if listed:
-            return "passed", f"parity passed in {listed} places when it was published"
+            return (
+                "passed",
+                f"parity passed in {wording.count(listed, 'comparison')} when published",
+            )
         return "not_run", "parity is not known: `exporter parity` measures it"
 
 

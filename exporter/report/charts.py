@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from exporter.parity import HISTOGRAM_EDGES
 
 SMALLEST, LARGEST = HISTOGRAM_EDGES[0], HISTOGRAM_EDGES[-1]
-TICKS = tuple(10.0**power for power in range(-12, 1, 3))
 
 
 def position(value: float) -> float:
@@ -23,6 +22,12 @@ def position(value: float) -> float:
         return 0.0
     span = math.log10(LARGEST / SMALLEST)
     return round(min(100.0, 100 * math.log10(value / SMALLEST) / span), 2)
+
+
+def ticks() -> tuple[tuple[str, float], ...]:
+    """Labels of the axis and where they stand."""
+    powers = range(-12, 1, 3)
+    return tuple((f"1e{power}" if power else "1", position(10.0**power)) for power in powers)
 
 
 @dataclass(frozen=True, slots=True)

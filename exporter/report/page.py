@@ -123,8 +123,7 @@ def render_page(
         gates=_gates(report),
         glosses=_glosses(report),
         largest_size=largest,
-        ticks=[(f"{tick:.0e}".replace("e-0", "e-"), charts.position(tick))
-               for tick in charts.TICKS],
+        ticks=charts.ticks(),
         machine=machine(),
     )  # fmt: skip
 
@@ -142,6 +141,7 @@ def environment() -> jinja2.Environment:
     made.filters.update(
         error=wording.error, share=wording.share, size=wording.size, latency=wording.latency,
         count=wording.count,
+        label=view.label,
     )  # fmt: skip
     made.globals["status_words"] = wording.STATUS_WORDS
     return made

@@ -18,7 +18,7 @@ from exporter.report import wording
 
 _SIDES = range(8, 2049)
 _LARGEST_SIDE = 96
-_MOST_BARS = 10
+_MOST_BARS = 6
 
 
 @dataclass(frozen=True, slots=True)

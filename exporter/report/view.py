@@ -63,15 +63,6 @@ class Cell:
         return tuple(row for row in self.rows if row.status == status)
 
     @property
-    def reasons(self) -> tuple[tuple[Status, str, int], ...]:
-        """Distinct reasons with their status and the number of rows, failures first."""
-        counts: dict[tuple[Status, str], int] = {}
-        for status in ("failed", "not_run"):
-            for row in self.of(status):
-                counts[row.status, row.reason] = counts.get((row.status, row.reason), 0) + 1
-        return tuple((status, reason, n) for (status, reason), n in counts.items())
-
-    @property
     def worst(self) -> tuple[Row, int] | None:
         """The failed row with the largest error, and how many failed besides it."""
         failed = self.of("failed")
@@ -145,6 +136,12 @@ class Matrix:
                 place = f"{cell.artifact} on {cell.runtime} {cell.backend}"
                 places.setdefault(row.reason, {})[place] = None
         return tuple((reason, tuple(names)) for reason, names in places.items())
+
+
+def label(number: int, manifest: Manifest) -> str:
+    """A class by its label, where there is one output and it has labels."""
+    labels = manifest.labels if len(manifest.outputs) == 1 else None
+    return labels[number] if labels is not None and number < len(labels) else str(number)
 
 
 def command(row: Row) -> str:
@@ -236,7 +233,7 @@ def _remarkable(
             index = flip.sample % samples[row.samples_name].count
             if (row.samples_name, index) in shown or len(shown) >= _MOST_PICTURES:
                 continue
-            labels = [_label(manifest, c) for c in (flip.expected, flip.found)]
+            labels = [label(c, manifest) for c in (flip.expected, flip.found)]
             note = f"{labels[0]} expected, {labels[1]} found, margin {wording.error(flip.margin)}"
             shown[row.samples_name, index] = pictures.show(
                 samples[row.samples_name], index, manifest, note
@@ -299,11 +296,6 @@ def _magnitude(row: Row) -> float:
     if row.max_abs is None:
         return 0.0
     return math.inf if math.isnan(row.max_abs) else row.max_abs
-
-
-def _label(manifest: Manifest, number: int) -> str:
-    labels = manifest.labels
-    return labels[number] if labels is not None and number < len(labels) else str(number)
 
 
 def _key(row: Row) -> _Key:
