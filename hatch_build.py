@@ -54,12 +54,7 @@ def build_player() -> None:
     Raises:
         PlayerBuildError: npm or the build failed.
     """
-    sources = sorted(
-        path
-        for path in PLAYER.rglob("*")
-        if not path.relative_to(PLAYER).parts[0].startswith(NOT_SOURCES) and path.is_file()
-    )
-    wanted = _digest(sources)
+    wanted = _wanted()
     if _stamp_of(DIST) == wanted:
         return
     _install_modules()
@@ -70,6 +65,17 @@ def build_player() -> None:
         (fresh / STAMP).write_text(wanted)
         shutil.rmtree(DIST, ignore_errors=True)
         fresh.rename(DIST)
+
+
+def _wanted() -> str:
+    """The stamp of a player that is built from the sources as they are."""
+    return _digest(
+        sorted(
+            path
+            for path in PLAYER.rglob("*")
+            if not path.relative_to(PLAYER).parts[0].startswith(NOT_SOURCES) and path.is_file()
+        )
+    )
 
 
 def _install_modules() -> None:

@@ -21,6 +21,7 @@ const ASSETS = [
  * TF.js and Emscripten look for Node by `process` and then want CommonJS' `require` and
  * `__dirname`, which ES modules lack: with `process` hidden they take the browser's way, in Node
  * too, so that a parity run goes through the code that a page runs.
+ * @type {import("esbuild").Plugin}
  */
 const hideNode = {
   name: "hide-node",
@@ -33,7 +34,10 @@ const hideNode = {
   },
 };
 
-/** Threads are never used: the threaded half of TF.js' wasm backend stays out. */
+/**
+ * Threads are never used: the threaded half of TF.js' wasm backend stays out.
+ * @type {import("esbuild").Plugin}
+ */
 const leaveOutThreads = {
   name: "leave-out-threads",
   setup(builder) {

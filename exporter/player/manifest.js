@@ -158,7 +158,7 @@ function readFile(item, place) {
  * @type {(item: unknown, place: string) => string}
  */
 function readPath(item, place) {
-  const path = want(item, "string", place);
+  const path = /** @type {string} */ (want(item, "string", place));
   const plain = path.split("/").every((part) => part !== "" && part !== "." && part !== "..");
   if (!plain || /[\\:%?#\0]/.test(path)) {
     throw new BadBundle(`${place}: a plain path inside the bundle expected, ${show(path)} found`);

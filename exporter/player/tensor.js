@@ -67,7 +67,7 @@ export function castTo(tensor, dtype) {
   const Target = arrayOf(dtype);
   const wide = data instanceof BigInt64Array || data instanceof BigUint64Array;
   if (dtype === "int64" || dtype === "uint64") {
-    return { dtype, shape, data: new Target(Array.from(data, (value) => BigInt(value))) };
+    return { dtype, shape, data: new Target(Array.from(/** @type {ArrayLike<number | bigint>} */ (data), (x) => BigInt(x))) };
   }
   const numbers = wide ? Array.from(data, Number) : data;
   if (dtype === "bool") return { dtype, shape, data: Uint8Array.from(numbers, (x) => (x ? 1 : 0)) };

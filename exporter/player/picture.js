@@ -1,0 +1,249 @@
+/**
+ * Pictures: their ink told from their background. The JavaScript half of the picture path of the
+ * contract "mnist-ink", in the steps of `exporter/picture.py`; decoding is the browser's work
+ * (`ImageData`). Imports ink.js.
+ * @module
+ */
+
+import { fit } from "./ink.js";
+
+/**
+ * @typedef {import("./ink.js").Ink} Ink
+ *
+ * @typedef {object} Pixels What `ImageData` is: RGBA, not premultiplied, row after row.
+ * @property {number} width
+ * @property {number} height
+ * @property {Uint8Array | Uint8ClampedArray} data
+ *
+ * @typedef {object} Colours Three numbers in 0..1 per pixel.
+ * @property {number} width
+ * @property {number} height
+ * @property {Float64Array} data
+ */
+
+/** Larger pictures are averaged down to this first. */
+const LARGEST_SIDE = 512;
+/** Ink that reaches this needs no stretching: MNIST's own digits pass through unchanged. */
+const FULL_CONTRAST = 0.9;
+/** Below this nothing stands out from the background. */
+const LEAST_CONTRAST = 0.08;
+const NOISE_FACTOR = 4;
+/** In a noisy picture, a blob smaller than this share of the largest one is dirt. */
+const SPECK = 0.05;
+const BINS = 256;
+
+/**
+ * A picture of one digit as model input: 784 numbers in 0..1, white ink on black; null is no digit.
+ * @param {Pixels} pixels Dark on light or light on dark, any size, colours, transparency.
+ * @returns {Float32Array<ArrayBuffer> | null}
+ * @throws {TypeError} Not the bytes of a picture.
+ */
+export function fromPixels(pixels) {
+  const ink = inkOf(pixels);
+  return ink && Float32Array.from(fit(ink));
+}
+
+/**
+ * @param {Pixels} pixels
+ * @returns {Ink | null} null where nothing was drawn.
+ */
+export function inkOf(pixels) {
+  const { width, height, data } = pixels;
+  if (!(width > 0 && height > 0) || data.length !== 4 * width * height) {
+    throw new TypeError(`picture: ${width} x ${height} RGBA pixels expected, ${data.length} bytes found`);
+  }
+  const raw = contrast(shrink(pixels, groundOf(pixels)));
+  const noise = NOISE_FACTOR * median(borderOf(raw));
+  const peak = raw.data.reduce((most, value) => Math.max(most, value), 0);
+  if (peak < LEAST_CONTRAST || peak <= noise) return null;
+  if (noise > 0) return clean(raw, noise);
+  if (peak >= FULL_CONTRAST) return raw;
+  return { ...raw, data: raw.data.map((value) => Math.min(1, value / peak)) };
+}
+
+/**
+ * What shows through transparency: white under dark ink and black under light ink where most of
+ * the picture is transparent, else the mean of what can be seen.
+ * @param {Pixels} pixels
+ * @returns {[number, number, number]}
+ */
+function groundOf({ data }) {
+  const sum = [0, 0, 0];
+  let opaque = 0;
+  for (let i = 0; i < data.length; i += 4) {
+    const alpha = data[i + 3] / 255;
+    opaque += alpha;
+    for (let channel = 0; channel < 3; channel++) sum[channel] += (data[i + channel] / 255) * alpha;
+  }
+  const mean = sum.map((total) => (opaque > 0 ? total / opaque : 0));
+  if (opaque < 0.5 * (data.length / 4)) {
+    const filled = (mean[0] + mean[1] + mean[2]) / 3 < 0.5 ? 1 : 0;
+    return [filled, filled, filled];
+  }
+  return [mean[0], mean[1], mean[2]];
+}
+
+/**
+ * Laid on its ground, and blocks of k x k pixels averaged so that no side is over LARGEST_SIDE;
+ * what is left over is cut.
+ * @type {(pixels: Pixels, ground: [number, number, number]) => Colours}
+ */
+function shrink({ width, height, data }, ground) {
+  const k = Math.ceil(Math.max(height, width) / LARGEST_SIDE);
+  const [high, wide] = [Math.min(k, height), Math.min(k, width)];
+  const rows = Math.max(1, Math.floor(height / k));
+  const columns = Math.max(1, Math.floor(width / k));
+  const result = new Float64Array(rows * columns * 3);
+  for (let y = 0; y < rows * high; y++) {
+    for (let x = 0; x < columns * wide; x++) {
+      const from = (y * width + x) * 4;
+      const to = (Math.floor(y / high) * columns + Math.floor(x / wide)) * 3;
+      const alpha = data[from + 3] / 255;
+      for (let channel = 0; channel < 3; channel++) {
+        result[to + channel] += (data[from + channel] / 255) * alpha + ground[channel] * (1 - alpha);
+      }
+    }
+  }
+  return { width: columns, height: rows, data: result.map((sum) => sum / (high * wide)) };
+}
+
+/**
+ * Distance from the background, the largest over the channels. The background is a plane through
+ * the medians of the four border strips, so that light that falls off to one side does no harm.
+ * @type {(colours: Colours) => Ink}
+ */
+function contrast(colours) {
+  const { width, height, data } = colours;
+  const strip = stripOf(width, height);
+  const box = (/** @type {number[]} */ ...edges) => mediansIn(colours, edges);
+  const top = box(0, strip, 0, width);
+  const bottom = box(height - strip, height, 0, width);
+  const left = box(0, height, 0, strip);
+  const right = box(0, height, width - strip, width);
+  const middle = top.map((value, i) => (value + bottom[i] + left[i] + right[i]) / 4);
+  const result = new Float64Array(width * height);
+  for (let row = 0; row < height; row++) {
+    const y = (row + 0.5) / height - 0.5;
+    for (let column = 0; column < width; column++) {
+      const x = (column + 0.5) / width - 0.5;
+      const i = row * width + column;
+      for (let c = 0; c < 3; c++) {
+        const ground = middle[c] + y * (bottom[c] - top[c]) + x * (right[c] - left[c]);
+        result[i] = Math.max(result[i], Math.abs(data[3 * i + c] - ground));
+      }
+    }
+  }
+  return { width, height, data: result };
+}
+
+/** Width of the strips along the edges. @type {(width: number, height: number) => number} */
+function stripOf(width, height) {
+  return Math.max(1, Math.floor(Math.min(width, height) / 32));
+}
+
+/**
+ * The median of each channel in the rows and columns from … to.
+ * @type {(colours: Colours, edges: number[]) => number[]}
+ */
+function mediansIn({ width, data }, [top, bottom, left, right]) {
+  return [0, 1, 2].map((channel) => {
+    const values = new Float64Array((bottom - top) * (right - left));
+    let filled = 0;
+    for (let row = top; row < bottom; row++) {
+      for (let column = left; column < right; column++) {
+        values[filled++] = data[3 * (row * width + column) + channel];
+      }
+    }
+    return median(values);
+  });
+}
+
+/** @param {Ink} ink */
+function borderOf({ width, height, data }) {
+  const strip = stripOf(width, height);
+  return data.filter((_, i) => {
+    const [row, column] = [Math.floor(i / width), i % width];
+    return row < strip || row >= height - strip || column < strip || column >= width - strip;
+  });
+}
+
+/** @param {Float64Array} values */
+function median(values) {
+  const sorted = values.slice().sort();
+  const half = sorted.length >> 1;
+  return sorted.length % 2 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
+}
+
+/**
+ * Ink of a noisy picture: strokes made nearly black, specks and what is joined to none gone.
+ * @type {(raw: Ink, noise: number) => Ink | null}
+ */
+function clean(raw, noise) {
+  const threshold = Math.max(noise, otsu(raw.data));
+  const { blobs, sizes } = labelBlobs(raw, threshold);
+  const least = SPECK * Math.max(0, ...sizes);
+  const near = new Uint8Array(raw.data.length);
+  forEachNeighbour(raw, (i, other) => {
+    if (blobs[i] && sizes[blobs[i]] >= least) near[other] = 1;
+  });
+  const data = raw.data.map((value, i) => (near[i] ? Math.min(1, Math.max(0, value / threshold - 0.5)) : 0));
+  return sizes.length > 1 ? { ...raw, data } : null;
+}
+
+/**
+ * Numbers of joined pixels (diagonals join) and how many each has; 0 is below the threshold.
+ * @type {(raw: Ink, threshold: number) => {blobs: Int32Array, sizes: number[]}}
+ */
+function labelBlobs({ width, height, data }, threshold) {
+  const blobs = new Int32Array(data.length);
+  const sizes = [0];
+  for (let start = 0; start < data.length; start++) {
+    if (blobs[start] || data[start] < threshold) continue;
+    const open = [start];
+    blobs[start] = sizes.length;
+    let size = 0;
+    for (let i = open.pop(); i !== undefined; i = open.pop()) {
+      size++;
+      for (const other of around(i, width, height)) {
+        if (blobs[other] || data[other] < threshold) continue;
+        blobs[other] = sizes.length;
+        open.push(other);
+      }
+    }
+    sizes.push(size);
+  }
+  return { blobs, sizes };
+}
+
+/** @type {(ink: Ink, visit: (i: number, other: number) => void) => void} */
+function forEachNeighbour({ width, height, data }, visit) {
+  for (let i = 0; i < data.length; i++) for (const other of around(i, width, height)) visit(i, other);
+}
+
+/** The pixel itself and the up to eight around it. @type {(i: number, width: number, height: number) => number[]} */
+function around(i, width, height) {
+  const [row, column] = [Math.floor(i / width), i % width];
+  const found = [];
+  for (let y = Math.max(0, row - 1); y <= Math.min(height - 1, row + 1); y++) {
+    for (let x = Math.max(0, column - 1); x <= Math.min(width - 1, column + 1); x++) found.push(y * width + x);
+  }
+  return found;
+}
+
+/** Otsu's threshold (1979) over 256 bins of 0..1. @param {Float64Array} values */
+function otsu(values) {
+  const counts = new Float64Array(BINS);
+  for (const value of values) counts[Math.min(BINS - 1, Math.floor(value * BINS))]++;
+  const weighted = counts.reduce((sum, count, i) => sum + count * i, 0);
+  let [below, belowWeighted, best, most] = [0, 0, 0, 0];
+  for (let i = 0; i < BINS; i++) {
+    below += counts[i];
+    belowWeighted += counts[i] * i;
+    const above = values.length - below;
+    if (below === 0 || above === 0) continue;
+    const gap = belowWeighted / below - (weighted - belowWeighted) / above;
+    const between = below * above * gap * gap;
+    if (between > most) [most, best] = [between, i];
+  }
+  return (best + 1) / BINS;
+}
