@@ -1,115 +1,121 @@
 """Augmentation: every epoch sees each training picture anew, as another hand might have drawn it.
 
-Owns the variations that `Recipe.augmentation` describes. NumPy only, so that one seed gives the
-same pictures on every run. May import `exporter.recipe` and `exporter.ink`.
+Owns the variations that `Recipe.augmentation` describes. All random numbers come from one NumPy
+generator, and XLA computes the pictures on one thread, so that one seed gives the same pictures
+on every run. May import `exporter.recipe` and `exporter.ink`; TensorFlow is imported inside.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 
 from exporter import ink
 from exporter.recipe import Augmentation
 
-CHUNK = 1000
-"""Pictures varied at once: their coordinates then fit the processor's cache."""
 
+class Draws:
+    """The random numbers of the variations: one generator, so that calls are a sequence."""
 
-class Augmenter:
-    """Varies pictures; one generator of random numbers, so that calls are a sequence."""
-
-    def __init__(self, augmentation: Augmentation, rng: np.random.Generator) -> None:
+    def __init__(self, augmentation: Augmentation, side: int, rng: np.random.Generator) -> None:
         self._amounts = augmentation
+        self._side = side
         self._rng = rng
 
-    def vary(self, pictures: np.ndarray) -> np.ndarray:
-        """(n, s, s) float32 in 0..1 to new ones of the same shape."""
-        chunks = [
-            self._vary(pictures[start : start + CHUNK])
-            for start in range(0, len(pictures), CHUNK)
-        ]
-        return np.concatenate(chunks)
-
-    def _vary(self, pictures: np.ndarray) -> np.ndarray:
+    def draw(self, count: int) -> tuple[np.ndarray, ...]:
+        """What `vary` takes beside `count` pictures, float32: maps, moves, pen, gain."""
         amounts, rng = self._amounts, self._rng
-        varied = pictures
-        if amounts.pen:
-            varied = change_pen(varied, self._uniform(len(pictures), amounts.pen))
-        if amounts.contrast:
-            gain = 1.0 + rng.random((len(pictures), 1, 1), np.float32) * amounts.contrast
-            varied = np.clip((varied - 0.5) * gain + 0.5, 0.0, 1.0)
-        varied = sample(varied, *self._coordinates(len(pictures), pictures.shape[1]))
-        if amounts.plain:
-            plain = rng.random(len(pictures)) < amounts.plain
-            varied[plain] = pictures[plain]
-        return varied
-
-    def _uniform(self, count: int, amount: float) -> np.ndarray:
-        return self._rng.uniform(-amount, amount, count).astype(np.float32)
-
-    def _coordinates(self, count: int, side: int) -> tuple[np.ndarray, np.ndarray]:
-        """Where in the old picture each new pixel lies: y and x, (count, side²) each."""
-        amounts = self._amounts
-        angle = np.deg2rad(self._uniform(count, amounts.rotation))
-        shear = self._uniform(count, amounts.shear)
-        wide, high = (1.0 + self._uniform(count, amounts.scale) for _ in range(2))
-        cos, sin = np.cos(angle), np.sin(angle)
-        grid = np.arange(side, dtype=np.float32) - ink.CENTRE * side / ink.SIDE
-        new_y, new_x = (part.ravel() for part in np.meshgrid(grid, grid, indexing="ij"))
-        middle = np.float32(ink.CENTRE * side / ink.SIDE)
-        # new = R(angle) · S(wide, high) · H(shear) · old, undone from the left.
-        x = np.outer(cos / wide, new_x) + np.outer(sin / wide, new_y)
-        y = np.outer(-sin / high, new_x) + np.outer(cos / high, new_y)
-        x -= shear[:, None] * y
-        x += (middle + self._uniform(count, amounts.shift))[:, None]
-        y += (middle + self._uniform(count, amounts.shift))[:, None]
-        if amounts.elastic:
-            field = _smooth_field(side, amounts.elastic_grid)
-            nodes = amounts.elastic_grid**2
-            for coordinates in (x, y):
-                moves = self._rng.uniform(-1.0, 1.0, (count, nodes)).astype(np.float32)
-                coordinates += (moves * amounts.elastic) @ field
-        return y, x
-
-
-def change_pen(pictures: np.ndarray, pixels: np.ndarray) -> np.ndarray:
-    """Make strokes thicker (pixels > 0) or thinner by about so many pixels on each side.
-
-    Args:
-        pictures: (n, s, s) float32.
-        pixels: (n,) float32; a fraction mixes the whole steps on both sides of it.
-    """
-    thicker = np.clip(pixels, 0.0, None)[:, None, None]
-    thinner = np.clip(-pixels, 0.0, None)[:, None, None]
-    varied = pictures
-    for step in range(int(np.ceil(np.abs(pixels).max()))):
-        up = np.clip(thicker - step, 0.0, 1.0)
-        down = np.clip(thinner - step, 0.0, 1.0)
-        varied = (
-            varied
-            + up * (_neighbours(varied, np.maximum) - varied)
-            + down * (_neighbours(varied, np.minimum) - varied)
+        pen = self._uniform(amounts.pen, count)
+        gain = 1.0 + rng.uniform(0.0, amounts.contrast, count)
+        maps = self._maps(count)
+        moves = rng.uniform(
+            -amounts.elastic, amounts.elastic, (2, count, amounts.elastic_grid**2)
         )
-    return varied
+        plain = rng.random(count) < amounts.plain
+        maps[plain] = np.eye(2, 3)
+        moves[:, plain], pen[plain], gain[plain] = 0.0, 0.0, 1.0
+        return tuple(part.astype(np.float32) for part in (maps, moves, pen, gain))
+
+    def _uniform(self, amount: float, count: int) -> np.ndarray:
+        return self._rng.uniform(-amount, amount, count)
+
+    def _maps(self, count: int) -> np.ndarray:
+        """(count, 2, 3): from a new pixel's x, y, 1 (from the centre) to the old picture's x, y."""
+        amounts = self._amounts
+        angle = np.deg2rad(self._uniform(amounts.rotation, count))
+        shear = self._uniform(amounts.shear, count)
+        wide, high = 1.0 + self._uniform(amounts.scale, count), 1.0 + self._uniform(amounts.scale, count)
+        cos, sin = np.cos(angle), np.sin(angle)
+        # new = R(angle) · S(wide, high) · H(shear) · old, undone from the left.
+        maps = np.zeros((count, 2, 3))
+        maps[:, 1, 0], maps[:, 1, 1] = -sin / high, cos / high
+        maps[:, 0, 0], maps[:, 0, 1] = cos / wide, sin / wide
+        maps[:, 0, :2] -= shear[:, None] * maps[:, 1, :2]
+        shift = amounts.shift * self._side / ink.SIDE
+        maps[:, 0, 2], maps[:, 1, 2] = (
+            self._uniform(shift, count) for _ in range(2)
+        )
+        return maps
 
 
-def sample(pictures: np.ndarray, y: np.ndarray, x: np.ndarray) -> np.ndarray:
+def vary(pictures: Any, maps: Any, moves: Any, pen: Any, gain: Any) -> Any:
+    """Pen, edge, then one bilinear resampling: (n, s, s) float32 tensors in 0..1, n and s static.
+
+    The other arguments are one call's `Draws.draw(n)`.
+    """
+    import tensorflow as tf
+
+    count, side = pictures.shape[:2]
+    varied = _change_pen(pictures, pen[:, None, None])
+    varied = tf.clip_by_value((varied - 0.5) * gain[:, None, None] + 0.5, 0.0, 1.0)
+    middle = ink.CENTRE * side / ink.SIDE
+    axis = np.arange(side, dtype=np.float32) - middle
+    y, x = (part.ravel() for part in np.meshgrid(axis, axis, indexing="ij"))
+    at = tf.matmul(maps, np.stack([x, y, np.ones_like(x)]).astype(np.float32)) + middle
+    nodes = int(moves.shape[-1] ** 0.5)
+    at_x, at_y = (
+        at[:, i] + tf.matmul(moves[i], _smooth_field(side, nodes)) for i in range(2)
+    )
+    return tf.reshape(_sample(varied, at_y, at_x), (count, side, side))
+
+
+def _change_pen(pictures: Any, pen: Any) -> Any:
+    """Thicker (pen > 0) or thinner strokes: mixed with the largest or smallest neighbour.
+
+    `pen` 1 moves each edge by a whole pixel, 0.5 half-way in grey.
+    """
+    import tensorflow as tf
+
+    padded = tf.pad(pictures, ((0, 0), (1, 1), (1, 1)))
+    around = [
+        padded[:, :-2, 1:-1], padded[:, 2:, 1:-1], padded[:, 1:-1, :-2], padded[:, 1:-1, 2:]
+    ]  # fmt: skip
+    largest = smallest = pictures
+    for neighbour in around:
+        largest = tf.maximum(largest, neighbour)
+        smallest = tf.minimum(smallest, neighbour)
+    thicker, thinner = tf.maximum(pen, 0.0), tf.maximum(-pen, 0.0)
+    return pictures + thicker * (largest - pictures) + thinner * (smallest - pictures)
+
+
+def _sample(pictures: Any, y: Any, x: Any) -> Any:
     """Bilinear samples at y and x, (n, s²) each, of pictures (n, s, s); 0 lies outside."""
+    import tensorflow as tf
+
     count, side = pictures.shape[:2]
     wide = side + 2
-    padded = np.pad(pictures, ((0, 0), (1, 1), (1, 1)))
-    y, x = (np.clip(c, -1.0, np.float32(side - 1e-3)) + np.float32(1.0) for c in (y, x))
-    top, left = y.astype(np.int32), x.astype(np.int32)
-    down, right = y - top, x - left
-    flat = padded.ravel()
-    index = top * wide + left + (np.arange(count, dtype=np.int32) * (wide * wide))[:, None]
-    above = flat.take(index)
-    above += (flat.take(index + 1) - above) * right
-    index += wide
-    below = flat.take(index)
-    below += (flat.take(index + 1) - below) * right
-    above += (below - above) * down
-    return above.reshape(count, side, side)
+    flat = tf.reshape(tf.pad(pictures, ((0, 0), (1, 1), (1, 1))), (-1,))
+    y, x = (tf.clip_by_value(c, -1.0, side - 1e-3) + 1.0 for c in (y, x))
+    top, left = tf.cast(y, tf.int32), tf.cast(x, tf.int32)
+    down, right = y - tf.cast(top, tf.float32), x - tf.cast(left, tf.float32)
+    corner = top * wide + left + np.arange(count, dtype=np.int32)[:, None] * (wide * wide)
+    upper_left, upper_right, lower_left, lower_right = (
+        tf.gather(flat, corner + offset) for offset in (0, 1, wide, wide + 1)
+    )
+    above = upper_left + (upper_right - upper_left) * right
+    below = lower_left + (lower_right - lower_left) * right
+    return above + (below - above) * down
 
 
 def slash(zero: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -137,12 +143,3 @@ def _smooth_field(side: int, nodes: int) -> np.ndarray:
     weights = np.where(near, (4.0 - 6.0 * at**2 + 3.0 * np.abs(at) ** 3) / 6.0, 0.0)
     weights = np.where(far, (2.0 - np.abs(at)) ** 3 / 6.0, weights)
     return np.einsum("ia,jb->abij", weights, weights).reshape(nodes**2, side**2).astype(np.float32)
-
-
-def _neighbours(pictures: np.ndarray, pick: np.ufunc) -> np.ndarray:
-    """The largest (or smallest) of each pixel and its four neighbours."""
-    padded = np.pad(pictures, ((0, 0), (1, 1), (1, 1)))
-    result = pick(padded[:, :-2, 1:-1], padded[:, 2:, 1:-1])
-    pick(result, padded[:, 1:-1, :-2], out=result)
-    pick(result, padded[:, 1:-1, 2:], out=result)
-    return pick(result, pictures, out=result)

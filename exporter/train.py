@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 STEPS_PER_EXECUTION = 32
 PREFETCHED_BATCHES = 64
+BLOCK = 1000
+"""About so many pictures are varied at once."""
 
 History = dict[str, list[float]]
 
@@ -200,38 +202,49 @@ def _batches(recipe: Recipe, x: np.ndarray, y: np.ndarray) -> Any:
     import tensorflow as tf
 
     inputs, targets = data.as_input(x), _targets(recipe, y)
-    spec = tuple(
-        tf.TensorSpec((recipe.training.batch_size, *part.shape[1:]), part.dtype)
-        for part in (inputs, targets)
+    first = next(_blocks(recipe, inputs, targets, y))
+    signature = tf.nest.map_structure(lambda part: tf.TensorSpec(part.shape, part.dtype), first)
+    blocks = tf.data.Dataset.from_generator(
+        lambda: _blocks(recipe, inputs, targets, y), output_signature=signature
     )
-    batches = tf.data.Dataset.from_generator(
-        lambda: _varied_batches(recipe, inputs, targets, y), output_signature=spec
-    )
-    return batches.prefetch(PREFETCHED_BATCHES)
+    if recipe.augmentation != Augmentation():
+        varied = tf.function(augment.vary, jit_compile=True, autograph=False)
+        blocks = blocks.map(lambda block, answers, draws: (varied(block, *draws), answers))
+    else:
+        blocks = blocks.map(lambda block, answers, draws: (block, answers))
+    size = recipe.training.batch_size
+    return blocks.flat_map(
+        lambda *block: tf.data.Dataset.from_tensor_slices(
+            tuple(tf.reshape(part, (-1, size, *part.shape[1:])) for part in block)
+        )
+    ).prefetch(PREFETCHED_BATCHES)
 
 
-def _varied_batches(
+def _blocks(
     recipe: Recipe, inputs: np.ndarray, targets: np.ndarray, labels: np.ndarray
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+) -> Iterator[tuple[np.ndarray, np.ndarray, tuple[np.ndarray, ...]]]:
+    """Blocks of some whole batches, always as many (XLA compiles for one shape), with draws.
+
+    The pictures come in one random order after another; blocks run on from order to order.
+    """
     rng = np.random.default_rng(recipe.training.seed)
     amounts, size = recipe.augmentation, recipe.training.batch_size
-    augmenter = augment.Augmenter(amounts, rng) if amounts != Augmentation() else None
+    draws = augment.Draws(amounts, inputs.shape[1], rng)
     zeros = np.flatnonzero(labels == 0) if amounts.slashed_zeros else np.empty(0, int)
     slashed = np.stack([augment.slash(inputs[i], rng) for i in zeros]) if len(zeros) else None
-    rounds = augment.CHUNK // size + 1
+    slash_of = np.full(len(inputs), -1)
+    slash_of[zeros] = np.arange(len(zeros))
+    block_size = max(1, BLOCK // size) * size
+    order = np.empty(0, int)
     while True:
-        order = rng.permutation(len(inputs))
-        pictures = inputs
+        while len(order) < block_size:
+            order = np.concatenate([order, rng.permutation(len(inputs))])
+        block, order = order[:block_size], order[block_size:]
+        pictures = inputs[block]
         if slashed is not None:
-            chosen = rng.random(len(zeros)) < amounts.slashed_zeros
-            pictures = inputs.copy()
-            pictures[zeros[chosen]] = slashed[chosen]
-        usable = len(inputs) // size * size
-        for start in range(0, usable, size * rounds):
-            block = order[start : min(start + size * rounds, usable)]
-            varied = augmenter.vary(pictures[block]) if augmenter else pictures[block]
-            for at in range(0, len(block), size):
-                yield varied[at : at + size], targets[block[at : at + size]]
+            chosen = (slash_of[block] >= 0) & (rng.random(block_size) < amounts.slashed_zeros)
+            pictures[chosen] = slashed[slash_of[block[chosen]]]
+        yield pictures, targets[block], draws.draw(block_size)
 
 
 def _targets(recipe: Recipe, labels: np.ndarray) -> np.ndarray:
