@@ -59,7 +59,7 @@ await rm(OUT, { recursive: true, force: true });
 await mkdir(OUT, { recursive: true });
 await build({
   absWorkingDir: HERE,
-  entryPoints: ["index.js", "node/host.js"],
+  entryPoints: ["index.js", "node/host.js", "browser/host.js"],
   outdir: OUT,
   bundle: true,
   splitting: true,

@@ -35,7 +35,7 @@
 export const RUNTIMES = Object.freeze({
   tfjs: {
     formats: ["tfjs-layers", "tfjs-graph"],
-    backends: ["wasm", "cpu"],
+    backends: ["wasm", "cpu", "webgl", "webgpu"],
     load: () => import("./tfjs.js"),
   },
   onnx: {

@@ -1,5 +1,5 @@
 /**
- * TensorFlow.js: layers models and graph models, on its cpu and wasm backends. Owns the choice of
+ * TensorFlow.js: layers models and graph models, on each of its backends. Owns the choice of
  * backend, the queue of calls (TF.js has one backend at a time for the whole page) and the way of
  * tensors in and out.
  * @module
@@ -28,6 +28,14 @@ const MODELS = Object.freeze({
   "tfjs-graph": () => import("./tfjs-graph.js"),
 });
 
+/** What each backend needs, likewise; TF.js puts a backend that is imported into its registry. */
+const BACKENDS = Object.freeze({
+  cpu: () => import("./tfjs-cpu.js"),
+  wasm: async (/** @type {Bundle} */ bundle) => (await import("./tfjs-wasm.js")).register(bundle.readAsset),
+  webgl: () => import("./tfjs-webgl.js"),
+  webgpu: () => import("./tfjs-webgpu.js"),
+});
+
 /** TF.js' dtypes by NumPy's names; every other whole number becomes int32. */
 const DTYPES = Object.freeze({ float32: "float32", float64: "float32", bool: "bool" });
 
@@ -51,7 +59,7 @@ function enqueue(job) {
 /**
  * @param {Bundle} bundle
  * @param {Artifact} artifact
- * @param {string} backend "cpu" or "wasm"
+ * @param {string} backend A key of BACKENDS.
  * @returns {Promise<Session>}
  */
 export async function open(bundle, artifact, backend) {
@@ -62,13 +70,21 @@ export async function open(bundle, artifact, backend) {
     await useBackend(bundle, backend);
     return module.load(artifacts, bundle.manifest);
   });
+  let ranOn = tf.getBackend();
   return {
-    backend,
-    ranOn: `tfjs ${tf.version_core} ${tf.getBackend()}`,
+    get backend() {
+      return ranOn;
+    },
+    get ranOn() {
+      return `tfjs ${tf.version_core} ${ranOn}${precisionOf(ranOn)}`;
+    },
     predict: (inputs) =>
       enqueue(async () => {
         await useBackend(bundle, backend);
-        return run(model, inputs);
+        const outputs = await run(model, inputs);
+        // Asked for after the run: what TF.js says then is what has run.
+        ranOn = tf.getBackend();
+        return outputs;
       }),
     close: () => enqueue(async () => model.dispose()),
   };
@@ -98,9 +114,19 @@ async function useBackend(bundle, backend) {
  * @param {string} backend
  */
 async function register(bundle, backend) {
-  if (backend === "cpu") await import("./tfjs-cpu.js");
-  else if (backend === "wasm") await (await import("./tfjs-wasm.js")).register(bundle.readAsset);
-  else throw new RuntimeFailed(`tfjs: backend ${backend}: unknown; known: cpu, wasm`);
+  const load = BACKENDS[/** @type {keyof typeof BACKENDS} */ (backend)];
+  if (!load) {
+    throw new RuntimeFailed(`tfjs: backend ${backend}: unknown; known: ${Object.keys(BACKENDS).join(", ")}`);
+  }
+  await load(bundle);
+}
+
+/**
+ * Phones have WebGL without 32-bit textures to draw into; TF.js then computes in 16 bits.
+ * @param {string} backend
+ */
+function precisionOf(backend) {
+  return backend === "webgl" && !tf.env().getBool("WEBGL_RENDER_FLOAT32_ENABLED") ? " with 16-bit textures" : "";
 }
 
 /**
