@@ -18,14 +18,23 @@ export class PlayerError extends Error {
    */
   constructor(message, options) {
     super(message, options);
-    this.name = new.target.name;
+    // Not `new.target.name`: the build shortens the names of classes.
+    this.name = "PlayerError";
   }
 }
 
-export class BadBundle extends PlayerError {}
-export class BadInput extends PlayerError {}
-export class RuntimeFailed extends PlayerError {}
-export class SelfTestFailed extends PlayerError {}
+export class BadBundle extends PlayerError {
+  name = "BadBundle";
+}
+export class BadInput extends PlayerError {
+  name = "BadInput";
+}
+export class RuntimeFailed extends PlayerError {
+  name = "RuntimeFailed";
+}
+export class SelfTestFailed extends PlayerError {
+  name = "SelfTestFailed";
+}
 
 /**
  * The text of anything that was thrown; TF.js rejects with bare objects and texts too.
