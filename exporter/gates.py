@@ -13,6 +13,10 @@ GPU_BACKENDS = frozenset({"webgl", "webgpu"})
 KERAS_ERROR_FACTOR = 4.0
 """A runtime may be this many times as far from Keras as Keras is from its own float64 oracle."""
 
+FLUSHED = 1e-30
+"""Less than this is no difference: wasm and GPUs may take subnormal numbers (below 1.2e-38) as 0,
+which sums over a layer's inputs and its weights make larger."""
+
 
 @dataclass(frozen=True, slots=True)
 class Gate:

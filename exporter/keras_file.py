@@ -10,6 +10,7 @@ import json
 import os
 import re
 import shutil
+import sys
 import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -43,7 +44,8 @@ def import_keras() -> ModuleType:
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    import keras
+    with _quiet_stderr():
+        import keras
 
     if keras.backend.backend() != "tensorflow":
         raise BadUsage(
@@ -51,6 +53,31 @@ def import_keras() -> ModuleType:
             "set KERAS_BACKEND=tensorflow"
         )
     return keras
+
+
+@contextmanager
+def _quiet_stderr() -> Iterator[None]:
+    """Keep what TensorFlow's C++ says of GPUs and oneDNN, before its log level is read, off stderr.
+
+    It writes to the file descriptor itself. Shown with --debug, and where the import fails.
+    """
+    if "keras" in sys.modules or os.environ.get("EXPORTER_DEBUG"):
+        yield
+        return
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as said:
+        os.dup2(said.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            os.dup2(kept, 2)
+            said.seek(0)
+            os.write(2, said.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
 
 
 @contextmanager

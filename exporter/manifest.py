@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path, PurePosixPath
@@ -267,20 +268,30 @@ class _Reader:
             ),
             files=self._files(document, "files"),
             labels=self._labels(document),
-            preprocessing=document.get("preprocessing"),
+            preprocessing=self._optional(document, "preprocessing", dict),
             skipped=tuple(
-                Skipped(*(self._text(item, key, f"skipped[{i}].") for key in
-                          ("format", "precision", "reason")))
-                for i, item in enumerate(document.get("skipped") or [])
+                self._skipped(item, f"skipped[{i}]")
+                for i, item in enumerate(self._optional(document, "skipped", list) or [])
             ),
-            metrics=document.get("metrics") or {},
-            parity=tuple(document.get("parity") or ()),
-        )  # fmt: skip
-        paths = [file.path for file in manifest.all_files()]
-        for path in paths:
-            if paths.count(path) > 1:
-                raise BadBundle(f"files: {path!r} is listed twice")
+            metrics=self._optional(document, "metrics", dict) or {},
+            parity=tuple(
+                self._want(item, dict, f"parity[{i}]")
+                for i, item in enumerate(self._optional(document, "parity", list) or [])
+            ),
+        )
+        counts = Counter(file.path for file in manifest.all_files())
+        for path, count in counts.items():
+            if count > 1:
+                raise BadBundle(f"files: {path!r} is listed {count} times")
         return manifest
+
+    def _skipped(self, item: Any, place: str) -> Skipped:
+        self._want(item, dict, place)
+        return Skipped(
+            self._text(item, "format", place + "."),
+            self._text(item, "precision", place + "."),
+            self._text(item, "reason", place + "."),
+        )
 
     def _labels(self, document: dict[str, Any]) -> tuple[str, ...] | None:
         labels = document.get("labels")
@@ -301,16 +312,24 @@ class _Reader:
         for size in shape:
             if size is not None and (type(size) is not int or size < 0):
                 raise BadBundle(f"{place}shape: sizes or null expected, {size!r} found")
-        value_range = item.get("range")
         return TensorSpec(
             name=self._text(item, "name", place),
             shape=tuple(shape),
             dtype=self._text(item, "dtype", place),
-            value_range=None if value_range is None else (value_range[0], value_range[1]),
-            layout=item.get("layout"),
-            polarity=item.get("polarity"),
-            meaning=item.get("meaning"),
+            value_range=self._range(item, place),
+            layout=self._optional(item, "layout", str, place),
+            polarity=self._optional(item, "polarity", str, place),
+            meaning=self._optional(item, "meaning", str, place),
         )
+
+    def _range(self, item: dict[str, Any], place: str) -> tuple[float, float] | None:
+        limits = self._optional(item, "range", list, place)
+        if limits is None:
+            return None
+        numbers = [v for v in limits if isinstance(v, (int, float)) and not isinstance(v, bool)]
+        if len(limits) != 2 or len(numbers) != 2 or not numbers[0] <= numbers[1]:
+            raise BadBundle(f"{place}range: two numbers, low and high, expected, {limits!r} found")
+        return numbers[0], numbers[1]
 
     def _artifact(self, item: Any, place: str) -> Artifact:
         self._want(item, dict, place)
@@ -319,7 +338,10 @@ class _Reader:
             precision=self._text(item, "precision", place + "."),
             path=self._path(item, place + "."),
             files=self._files(item, "files", place + "."),
-            notes=tuple(item.get("notes") or ()),
+            notes=tuple(
+                self._want(note, str, f"{place}.notes[{i}]")
+                for i, note in enumerate(self._optional(item, "notes", list, place + ".") or [])
+            ),
         )
 
     def _files(self, document: dict[str, Any], key: str, place: str = "") -> tuple[File, ...]:
@@ -351,6 +373,11 @@ class _Reader:
         if key not in item:
             raise BadBundle(f"{place}{key}: missing")
         return self._want(item[key], kind, place + key)
+
+    def _optional(self, item: dict[str, Any], key: str, kind: type, place: str = "") -> Any:
+        """None where the key is missing or null."""
+        value = item.get(key)
+        return None if value is None else self._want(value, kind, place + key)
 
     def _want(self, value: Any, kind: type, place: str) -> Any:
         if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):

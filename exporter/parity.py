@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from exporter.gates import KERAS_ERROR_FACTOR, Gate
+from exporter.gates import FLUSHED, KERAS_ERROR_FACTOR, Gate
 
 Status = Literal["passed", "failed", "not_run"]
 HISTOGRAM_EDGES = tuple(10.0**power for power in range(-12, 1))
@@ -367,6 +367,7 @@ class _Output:
             limit = np.maximum(gate.of_scale * np.maximum(scale, 1.0), own) + 0 * magnitude
         else:
             return None
+        limit = np.maximum(limit, FLUSHED)
         if gate.ceiling is not None:
             limit = np.minimum(limit, gate.ceiling * np.maximum(scale, 1.0))
         return limit

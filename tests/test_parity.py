@@ -86,6 +86,14 @@ def test_values_are_gated_relative_to_their_magnitude(scale: float) -> None:
     assert judge_found(samples, far).status == "failed"
 
 
+def test_a_runtime_may_take_subnormal_numbers_as_zero_but_no_larger_ones() -> None:
+    for magnitude, status in ((4e-40, "passed"), (4e-20, "failed")):
+        reference = np.full((3, 2), magnitude, np.float32)
+        samples = Samples("edge", (np.zeros((3, 1)),), (reference,), (reference,))
+        judgement = judge(samples, [np.zeros_like(reference)], ["values"], FLOAT32)
+        assert judgement.status == status
+
+
 def test_two_swapped_units_fail() -> None:
     samples = classifier()
     found = samples.reference[0][:, [1, 0, *range(2, 10)]]

@@ -1,0 +1,61 @@
+"""What many tests share: quiet TensorFlow, tiny models, one published bundle."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+if TYPE_CHECKING:
+    import keras
+
+
+def tiny_classifier(seed: int = 3) -> keras.Model:
+    """An MLP of a digit recogniser's shape, small and untrained."""
+    import keras
+
+    keras.utils.set_random_seed(seed)
+    return keras.Sequential(
+        [
+            keras.Input((28, 28), name="pixels"),
+            keras.layers.Flatten(name="flatten"),
+            keras.layers.Dense(16, activation="relu", name="hidden"),
+            keras.layers.Dense(10, activation="softmax", name="probabilities"),
+        ],
+        name="tiny",
+    )
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A published bundle of `tiny_classifier` in every format; not to be changed."""
+    import exporter
+
+    directory = tmp_path_factory.mktemp("published") / "tiny"
+    exporter.export(tiny_classifier(), directory)
+    return directory
+
+
+@pytest.fixture
+def own_bundle(tiny_bundle: Path, tmp_path: Path) -> Path:
+    """A copy of the published bundle, to be damaged."""
+    import shutil
+
+    return Path(shutil.copytree(tiny_bundle, tmp_path / "tiny"))
+
+
+@pytest.fixture
+def run_exporter() -> Any:
+    """Run the command line in this process: `run_exporter("verify", path)` -> click's Result."""
+    from click.testing import CliRunner
+
+    from exporter.cli import main
+
+    def run(*arguments: object) -> Any:
+        return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+    return run

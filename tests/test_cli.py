@@ -1,0 +1,214 @@
+"""The command line: exit codes, one clear line per fault, JSON, help with examples."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from exporter import formats, recipe
+from exporter.cli import main
+
+COMMANDS = sorted(main.commands)
+EXPORTER = (sys.executable, "-m", "exporter")
+
+
+def only_line(result: Any) -> str:
+    """The one line on stderr."""
+    lines = result.stderr.strip().splitlines()
+    assert len(lines) == 1, result.stderr
+    assert lines[0].startswith("error: ")
+    return lines[0]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_with_an_example(run_exporter: Any, command: str) -> None:
+    result = run_exporter(command, "--help")
+    assert result.exit_code == 0
+    assert f"exporter {command}" in result.stdout
+    assert "Example" in result.stdout
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_stands_in_the_readme(command: str) -> None:
+    readme = Path(__file__).parent.parent.joinpath("README.md").read_text(encoding="utf-8")
+    assert f"`exporter {command}" in readme
+
+
+def test_every_format_stands_in_the_help_of_export(run_exporter: Any) -> None:
+    text = run_exporter("export", "--help").stdout
+    assert all(name in text for name in formats.NAMES[1:])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "parts"),
+    [
+        (["export", "nothing.keras"], 2, ["nothing.keras", "no such file"]),
+        (["export", "no-such-recipe"], 2, ["no-such-recipe", "mlp-128-64"]),
+        (["export"], 2, ["RECIPE", "--all"]),
+        (["export", "--all", "-o", "x"], 2, ["--all", "-o"]),
+        (["export", "mlp-128", "--formats", "onnx"], 2, ["recipe", "--formats"]),
+        (["train", "no-such-recipe"], 2, ["no-such-recipe"]),
+        (["verify", "."], 2, ["manifest.json"]),
+        (["parity", "no/such/folder"], 2, ["no/such/folder"]),
+        (["predict", ".", "x.png"], 2, ["manifest.json"]),
+        (["evaluate", "nothing.keras", "--data", "digits"], 2, ["nothing.keras"]),
+        (["train", "mlp-128", "--data", "nowhere.npz"], 3, ["nowhere.npz"]),
+    ],
+)
+def test_bad_input_is_one_line_and_the_right_code(
+    run_exporter: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str],
+    code: int, parts: list[str],
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    result = run_exporter(*arguments)
+    assert result.exit_code == code, result.output
+    line = only_line(result)
+    assert all(part in line for part in parts), line
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("arguments", [["export", "--nonsense"], ["nonsense"], ["verify"]])
+def test_bad_usage_is_exit_2(run_exporter: Any, arguments: list[str]) -> None:
+    assert run_exporter(*arguments).exit_code == 2
+
+
+def test_a_file_that_is_no_model_is_one_line(run_exporter: Any, tmp_path: Path) -> None:
+    path = tmp_path / "text.keras"
+    path.write_text("hello")
+    result = run_exporter("export", path, "-o", tmp_path / "out")
+    assert result.exit_code == 2
+    assert "text.keras" in only_line(result)
+    assert not (tmp_path / "out").exists()
+
+
+def test_malformed_toml_names_key_and_line(run_exporter: Any, tmp_path: Path) -> None:
+    text = (recipe.RECIPES_FOLDER / "mlp-128.toml").read_text(encoding="utf-8")
+    lines = text.splitlines()
+    number = next(i for i, line in enumerate(lines, 1) if line.startswith("batch_size"))
+    lines[number - 1] = 'batch_size = "many"'
+    path = tmp_path / "mine.toml"
+    path.write_text("\n".join(lines))
+    result = run_exporter("train", path)
+    assert result.exit_code == 2
+    line = only_line(result)
+    assert f"line {number}" in line
+    assert "batch_size" in line
+
+
+def test_an_output_folder_that_cannot_be_written_is_exit_4(
+    run_exporter: Any, tiny_bundle: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    source = tiny_bundle / "keras" / "model.keras"
+    result = run_exporter("export", source, "-o", tmp_path / "file" / "bundle")
+    assert result.exit_code == 4
+    assert str(tmp_path / "file") in only_line(result)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_is_exit_4(tiny_bundle: Path) -> None:
+    with open("/dev/full", "w") as full:
+        ended = subprocess.run(
+            [*EXPORTER, "verify", tiny_bundle], stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert ended.returncode == 4
+    assert "No space left" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_verify_says_what_it_checked(run_exporter: Any, tiny_bundle: Path) -> None:
+    result = run_exporter("verify", tiny_bundle)
+    assert result.exit_code == 0
+    assert "all as published" in result.stdout
+    answer = json.loads(run_exporter("verify", tiny_bundle, "--json").stdout)
+    assert answer["verified"] is True
+    assert answer["files"] >= 8
+
+
+def test_verify_of_a_damaged_bundle_is_exit_1_and_names_all_faults(
+    run_exporter: Any, own_bundle: Path
+) -> None:
+    (own_bundle / "golden.json").unlink()
+    (own_bundle / "README.md").write_text("changed")
+    (own_bundle / "stray").write_text("")
+    result = run_exporter("verify", own_bundle)
+    assert result.exit_code == 1
+    line = only_line(result)
+    assert all(p in line for p in ("missing: golden.json", "changed: README.md", "extra: stray"))
+
+
+def test_export_of_a_model_prints_its_table_and_json(
+    run_exporter: Any, tiny_bundle: Path, tmp_path: Path
+) -> None:
+    source = tiny_bundle / "keras" / "model.keras"
+    arguments = ("export", source, "-o", tmp_path / "mine", "--formats", "onnx,tfjs-layers")
+    table = run_exporter(*arguments)
+    assert table.exit_code == 0, table.output
+    for text in ("onnx/float32", "tfjs-layers/float32", "passed", "report.html"):
+        assert text in table.stdout
+    (row,) = json.loads(run_exporter(*arguments, "--json").stdout)
+    assert set(row["artifacts"]) == {"keras/float32", "onnx/float32", "tfjs-layers/float32"}
+    assert row["parity"]["failed"] == 0
+    assert row["parity"]["passed"] > 0
+
+
+def test_parity_prints_a_verdict_per_backend(run_exporter: Any, own_bundle: Path) -> None:
+    result = run_exporter("parity", own_bundle, "--runtimes", "onnxruntime,tfjs-node")
+    assert result.exit_code == 0, result.output
+    assert re.search(r"onnx/float32 +onnxruntime +cpu +\d+ passed", result.stdout)
+    assert re.search(r"tfjs-graph/float32 +tfjs-node +wasm +\d+ passed", result.stdout)
+    arguments = ("parity", own_bundle, "--runtimes", "onnxruntime", "--json")
+    assert json.loads(run_exporter(*arguments).stdout)["failed"] == 0
+    assert (own_bundle / "report" / "report.html").exists()
+
+
+def test_parity_with_nothing_to_compare_is_no_pass(run_exporter: Any, own_bundle: Path) -> None:
+    result = run_exporter("parity", own_bundle, "--runtimes", "abacus")
+    assert result.exit_code == 2
+    assert "abacus" in only_line(result)
+
+
+def test_nothing_but_the_answer_goes_to_a_pipe(tiny_bundle: Path) -> None:
+    ended = subprocess.run(
+        [*EXPORTER, "parity", tiny_bundle, "--runtimes", "onnxruntime", "--json"],
+        capture_output=True, text=True, env=os.environ | {"CI": ""},
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+    assert json.loads(ended.stdout)["name"] == "tiny"
+    assert ended.stderr == ""
+
+
+def test_an_unexpected_fault_is_one_line_and_a_traceback_only_with_debug(
+    tiny_bundle: Path, tmp_path: Path
+) -> None:
+    module = tmp_path / "broken_objects.py"
+    module.write_text("raise RuntimeError('boom')")
+    source = tiny_bundle / "keras" / "model.keras"
+    command = [
+        *EXPORTER, "export", source, "-o", tmp_path / "x", "--custom-objects", "broken_objects:Thing",
+    ]  # fmt: skip
+    plain = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert plain.returncode == 4
+    assert "boom" in plain.stderr
+    assert "Traceback" not in plain.stderr
+    command.insert(3, "--debug")
+    loud = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert loud.returncode == 4
+    assert "Traceback" in loud.stderr
+    assert not (tmp_path / "x").exists()
+
+
+def test_recipes_lists_every_recipe(run_exporter: Any) -> None:
+    rows = json.loads(run_exporter("recipes", "--json").stdout)
+    assert {row["name"] for row in rows} == set(recipe.names())
+    assert {"mlp-100-sigmoid", "mlp-128", "mlp-128-64", "mlp-256-128", "mlp-sigmoid"} <= {
+        row["name"] for row in rows
+    }
+    assert all(row["published"] for row in rows)
