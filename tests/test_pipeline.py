@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -136,11 +135,10 @@ class LyingFormat(formats.Format):
 
 
 @pytest.fixture
-def lying_onnx(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def lying_onnx(monkeypatch: pytest.MonkeyPatch) -> None:
     """A format like any other, in the table like any other, that writes a wrong number."""
     table = {**formats._TABLE, "onnx": "tests.test_pipeline:LyingFormat"}
     monkeypatch.setattr(formats, "_TABLE", table)
-    yield
 
 
 @pytest.mark.usefixtures("lying_onnx")
