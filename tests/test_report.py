@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from exporter import browser
 from exporter.errors import MachineFailed
 from exporter.gates import gate_for
 from exporter.manifest import Artifact, File, Manifest, Skipped, TensorSpec
@@ -422,6 +423,36 @@ def test_the_gate_mark_stands_where_the_gate_does() -> None:
     ).cells[0]
     assert cell.distance is not None
     assert cell.distance.gate_at == charts.position(0.02)
+
+
+@pytest.mark.parametrize("width", [320, 1200])
+def test_a_browser_shows_the_page_without_scrolling_sideways_or_complaint(
+    tmp_path: Path, width: int
+) -> None:
+    from playwright.sync_api import sync_playwright
+
+    report, samples, answers = make_run(failing=True)
+    path = write_report(report, make_manifest("x" * 200), tmp_path, samples=samples,
+                        answers=answers)  # fmt: skip
+    complaints: list[str] = []
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(
+            executable_path=str(browser.require()), args=list(browser.FLAGS)
+        )
+        page = chromium.new_page(viewport={"width": width, "height": 800})
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("request", lambda request: complaints.append(request.url))
+        page.goto(path.as_uri())
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        # A link into the matrix opens the rows behind it, without any script.
+        link = page.locator("a.chip.passed").first
+        target = page.locator(link.get_attribute("href") or "none")
+        assert not target.is_visible()
+        link.click()
+        assert target.is_visible()
+        chromium.close()
+    wanted = [url for url in complaints if not url.startswith(("data:image/png", path.as_uri()))]
+    assert wanted == []
 
 
 PARITY = (
