@@ -9,8 +9,9 @@ artefact after another; a session predicts. What starts costs seconds is paid on
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from importlib import import_module
 from pathlib import Path
@@ -27,8 +28,11 @@ if TYPE_CHECKING:
 _TABLE = {
     "keras": "exporter.runtimes.keras:KerasRuntime",
     "onnxruntime": "exporter.runtimes.onnxruntime:OnnxRuntime",
+    "tiny-node": "exporter.runtimes.node:TinyInNode",
     "tfjs-node": "exporter.runtimes.node:TfjsInNode",
     "onnxruntime-web-node": "exporter.runtimes.node:OnnxRuntimeWebInNode",
+    "tfjs-browser": "exporter.runtimes.chromium:TfjsInChromium",
+    "onnxruntime-web-browser": "exporter.runtimes.chromium:OnnxRuntimeWebInChromium",
 }
 NAMES = tuple(_TABLE)
 
@@ -39,6 +43,10 @@ class Session(ABC):
     ran_on: str
     """What actually runs, as the runtime itself says it ("tfjs 4.22.0 wasm")."""
 
+    bytes_fetched: int | None = None
+    """What had been fetched when the first answer was given: code, WebAssembly and model, not
+    compressed; None where nothing is fetched."""
+
     @abstractmethod
     def predict(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Outputs in the manifest's order for inputs in the manifest's order.
@@ -46,6 +54,15 @@ class Session(ABC):
         Raises:
             RuntimeCrashed: The runtime refused the input or died; the message is its own.
         """
+
+    def predict_each(
+        self, calls: Iterable[Sequence[np.ndarray]]
+    ) -> Iterator[tuple[list[np.ndarray], float]]:
+        """`predict` for several calls, each with its time in ms where the model runs."""
+        for inputs in calls:
+            begun = time.perf_counter()
+            outputs = self.predict(inputs)
+            yield outputs, 1e3 * (time.perf_counter() - begun)
 
     def close(self) -> None:
         """Free what the session holds; nothing, unless a session says otherwise."""
@@ -63,6 +80,7 @@ class Engine(ABC):
 
         Raises:
             RuntimeCrashed: It does not load; the message is the runtime's own.
+            UnsupportedModel: A runtime that takes only some models does not take this one.
         """
 
 
