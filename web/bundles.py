@@ -4,8 +4,7 @@ A request names a bundle and a file; both are looked up in tables of what is the
 joined to a path before. A bundle is opened once per request, as a folder, so that manifest and
 file belong together even while it is published anew.
 
-May import `exporter.manifest`, `exporter.recipe`, `exporter.report` and `exporter.errors`; nothing of
-Flask.
+May import `exporter.{manifest, recipe, report, errors}`; nothing of Flask.
 """
 
 from __future__ import annotations
@@ -143,23 +142,46 @@ def read(root: Path, name: str, path: str) -> Content | None:
         BadBundle: The manifest is malformed.
         Changed: The file is not the one that the manifest lists.
     """
-    if name not in names(root):
+    while name in names(root):
+        with _opened(root / name) as folder:
+            if folder is None:
+                continue  # taken away since it was listed
+            try:
+                content = _offered(folder, path)
+            except Changed:
+                if _stands(folder, root / name):
+                    raise Changed(f"{name}/{path}: not the file that manifest.json lists") from None
+                continue
+            if content is not None or _stands(folder, root / name):
+                return content
+    return None
+
+
+def _offered(folder: int, path: str) -> Content | None:
+    """A file that the bundle offers; None where it does not.
+
+    Raises:
+        BadBundle: The manifest is malformed.
+        Changed: The file is missing, or not the one that the manifest lists.
+    """
+    if path in _UNLISTED:
+        return _content(folder, path)
+    raw = _content(folder, MANIFEST_NAME)
+    listed = {} if raw is None else {file.path: file for file in _parse(raw).all_files()}
+    if path not in listed:
         return None
-    with _opened(root / name) as folder:
-        if folder is None:
-            return None
-        if path in _UNLISTED:
-            return _content(folder, path)
-        raw = _content(folder, MANIFEST_NAME)
-        if raw is None:
-            return None
-        listed = {file.path: file for file in _parse(raw).all_files()}
-        if path not in listed:
-            return None
-        content = _content(folder, path)
-        if content is None or content.sha256 != listed[path].sha256:
-            raise Changed(f"{name}/{path}: not the file that manifest.json lists")
-        return content
+    content = _content(folder, path)
+    if content is None or content.sha256 != listed[path].sha256:
+        raise Changed(path)
+    return content
+
+
+def _stands(folder: int, path: Path) -> bool:
+    """Whether `path` still is that folder: a bundle published anew takes the old one's place."""
+    try:
+        return os.path.samestat(os.fstat(folder), path.lstat())
+    except FileNotFoundError:
+        return False
 
 
 def _entry(root: Path, name: str) -> Entry:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import http.client
 import os
+import threading
 from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
 
+from exporter import publish
 from tests.web.conftest import FILES, write_bundle, write_report
 from web import files
 
@@ -160,6 +162,31 @@ def test_a_bundle_swapped_for_one_of_the_same_size_and_time_is_sent_anew(
     assert path.stat().st_size == times.st_size
     response = client.get(url, headers={"If-None-Match": old.headers["ETag"]})
     assert (response.status_code, response.data) == (200, other)
+
+
+def test_a_bundle_that_is_published_anew_meanwhile_is_always_served_whole(
+    address: tuple[str, int], root: Path
+) -> None:
+    stop = threading.Event()
+    seen: list[tuple[int, bool]] = []
+
+    def read() -> None:
+        while not stop.is_set():
+            response, body = ask(address, "/models/tiny/onnx/model.onnx")
+            etag = f'"{hashlib.sha256(body).hexdigest()}"'
+            seen.append((response.status, response.getheader("ETag") == etag))
+
+    readers = [threading.Thread(target=read) for _ in range(3)]
+    for reader in readers:
+        reader.start()
+    for number in range(60):
+        with publish.staged(root / "tiny") as staging:
+            write_bundle(staging, FILES | {"onnx/model.onnx": b"%d" % number * 5000})
+    stop.set()
+    for reader in readers:
+        reader.join()
+    assert len(seen) > 20
+    assert set(seen) == {(200, True)}
 
 
 def test_a_file_that_is_not_the_listed_one_is_refused(client: FlaskClient, root: Path) -> None:
