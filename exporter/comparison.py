@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from exporter import formats, gates, runtimes
-from exporter.errors import ExporterError
+from exporter.errors import ExporterError, UnsupportedModel
 from exporter.keras_file import trusting
 from exporter.manifest import Artifact, Manifest
 from exporter.parity import ParityReport, Row, Samples, judge
@@ -61,7 +61,7 @@ def compare(
         on_progress: Told what is being run, for people.
 
     Returns:
-        A report with at least one row for each artefact and each backend that takes its format.
+        A report with at least one row for each artefact and each backend that takes it.
     """
     chosen = tuple(artifacts if artifacts is not None else manifest.artifacts)
     rows = [row for artifact in chosen for row in _weight_rows(directory, artifact, source)]
@@ -180,6 +180,8 @@ class _Bench:
         row = self._unable(artifact, backend, "")
         try:
             session = engine.open(self.directory, self.manifest, artifact, backend)
+        except UnsupportedModel:
+            return []  # a runtime for some models only; the others need no row of it
         except ExporterError as error:
             return [replace(row, status="failed", reason=str(error))]
         try:

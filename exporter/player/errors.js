@@ -5,7 +5,8 @@
  *     ├── BadBundle      the manifest, a golden vector or a file is not what it says it is
  *     ├── BadInput       the numbers given to `predict` cannot be answered
  *     ├── RuntimeFailed  a runtime does not start, load or run; `cause` is its own error
- *     └── SelfTestFailed no candidate gives the stored answers on this machine
+ *     ├── SelfTestFailed no candidate gives the stored answers on this machine
+ *     └── UnsupportedModel a runtime that takes only some models does not take this one
  *
  * Imports nothing.
  * @module
@@ -34,6 +35,9 @@ export class RuntimeFailed extends PlayerError {
 }
 export class SelfTestFailed extends PlayerError {
   name = "SelfTestFailed";
+}
+export class UnsupportedModel extends PlayerError {
+  name = "UnsupportedModel";
 }
 
 /**

@@ -15,7 +15,9 @@ import { Model } from "./model.js";
 import { RUNTIMES } from "./runtimes/index.js";
 import { selfTest } from "./selftest.js";
 
-export { BadBundle, BadInput, PlayerError, RuntimeFailed, SelfTestFailed } from "./errors.js";
+export {
+  BadBundle, BadInput, PlayerError, RuntimeFailed, SelfTestFailed, UnsupportedModel,
+} from "./errors.js";
 export { Model } from "./model.js";
 
 /**

@@ -19,7 +19,7 @@ from typing import IO, Any, cast
 
 import numpy as np
 
-from exporter.errors import PackageMissing, RuntimeCrashed
+from exporter.errors import PackageMissing, RuntimeCrashed, UnsupportedModel
 from exporter.manifest import Artifact, Manifest
 from exporter.runtimes import Engine, Runtime, Session
 
@@ -64,6 +64,7 @@ class NodeProcess:
 
         Raises:
             RuntimeCrashed: The answer is an error, or the process died or took too long.
+            UnsupportedModel: The answer is that this runtime does not take this model.
         """
         timed_out = threading.Event()
 
@@ -81,8 +82,14 @@ class NodeProcess:
         finally:
             watchdog.cancel()
         if "error" in answer:
-            raise RuntimeCrashed(" ".join(str(answer["error"]).split()))
+            kind = UnsupportedModel if answer.get("name") == "UnsupportedModel" else RuntimeCrashed
+            raise kind(" ".join(str(answer["error"]).split()))
         return answer, outputs
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process can be asked."""
+        return self._process.poll() is None
 
     def _epitaph(self, operation: str, timed_out: bool) -> str:
         """What is known of a process that no longer answers, in one line."""
@@ -173,21 +180,29 @@ class NodeSession(Session):
         return outputs
 
     def close(self) -> None:
-        """Free the model inside the process."""
-        self._process.request({"operation": "close", "session": self._id})
+        """Free the model inside the process; with a process that died there is nothing to free."""
+        if self._process.alive:
+            self._process.request({"operation": "close", "session": self._id})
 
 
 class NodeEngine(Engine):
-    """The Node process as an engine."""
+    """The Node process as an engine; one that an artefact killed is replaced for the next."""
 
-    def __init__(self, process: NodeProcess, runtime: str) -> None:
-        self._process = process
+    def __init__(self, runtime: str) -> None:
+        self._process = NodeProcess()
         self._runtime = runtime
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.close()
 
     def open(
         self, directory: Path, manifest: Manifest, artifact: Artifact, backend: str
     ) -> NodeSession:
         """See `Engine.open`; files are read and verified by the player."""
+        if not self._process.alive:
+            self._process.close()
+            self._process = NodeProcess()
         answer, _ = self._process.request(
             {
                 "operation": "open",
@@ -226,11 +241,20 @@ class _InNode(Runtime):
     @contextmanager
     def start(self) -> Iterator[NodeEngine]:
         """Start Node; it is ended when the block is left."""
-        process = NodeProcess()
+        engine = NodeEngine(self.player_runtime)
         try:
-            yield NodeEngine(process, self.player_runtime)
+            yield engine
         finally:
-            process.close()
+            engine.close()
+
+
+class TinyInNode(_InNode):
+    """The player's own runner for chains of plain layers."""
+
+    name = "tiny-node"
+    backends = ("js",)
+    formats = frozenset({"tfjs-layers"})
+    player_runtime = "tiny"
 
 
 class TfjsInNode(_InNode):

@@ -153,7 +153,8 @@ async function answer(frame) {
     const { header = {}, tensors = [] } = await OPERATIONS[frame.header.operation](frame);
     writeFrame(header, tensors);
   } catch (error) {
-    writeFrame({ error: messageOf(error), stack: error instanceof Error ? error.stack : null }, []);
+    const { name, stack } = error instanceof Error ? error : { name: null, stack: null };
+    writeFrame({ error: messageOf(error), name, stack }, []);
   }
 }
 

@@ -33,6 +33,11 @@
 
 /** @type {Readonly<Record<string, Runtime>>} */
 export const RUNTIMES = Object.freeze({
+  tiny: {
+    formats: ["tfjs-layers"],
+    backends: ["js"],
+    load: () => import("./tiny.js"),
+  },
   tfjs: {
     formats: ["tfjs-layers", "tfjs-graph"],
     backends: ["wasm", "cpu", "webgl", "webgpu"],
