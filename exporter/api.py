@@ -6,6 +6,7 @@ line's (`exporter.cli`, `exporter.tables`).
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,11 +17,13 @@ from exporter import manifest as manifests
 from exporter.manifest import Manifest
 from exporter.parity import ParityReport, Samples
 from exporter.pipeline import GOLDEN_NAME, Progress
+from exporter.trained import RECORD_PATH
 
 if TYPE_CHECKING:
     import keras
     import numpy as np
 
+    from exporter.evaluate import Evaluation
     from exporter.predictor import Answer, Predictor
 
 
@@ -189,3 +192,60 @@ def predict_images(
             on_progress(str(image))
             answers.append(predictor.read_picture(image))
     return answers
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """A model's figures on a data set, and the page with its pictures."""
+
+    name: str
+    evaluation: Evaluation
+    page: Path
+
+
+def evaluate(
+    paths: Sequence[Path], data: str, output: Path | None, on_progress: Progress
+) -> list[Evaluated]:
+    """Evaluate the Keras models of bundles, or Keras files, on the test part of a data set.
+
+    Args:
+        paths: Folders of bundles (verified first), or `.keras` and `.h5` files.
+        data: Name or path of the data set.
+        output: Folder for the pictures, one folder per model below it where there are several;
+            `out/evaluation/<name>` by default.
+        on_progress: Told what is going on.
+
+    Raises:
+        BadModel, BadBundle, VerificationFailed, DataMissing: See `exporter.errors`.
+    """
+    from exporter import data as datasets
+    from exporter import evaluate as evaluation
+    from exporter import source
+
+    found = []
+    for path in paths:
+        on_progress(f"loading {path}")
+        if path.is_dir():
+            manifest = verify(path)
+            name, labels = manifest.name, manifest.labels
+            model = source.load(path / manifest.artifact("keras").path)
+            history = _history(path)
+        else:
+            name, labels, history = path.stem, None, None
+            model = source.load(path)
+        dataset = datasets.load(data)
+        on_progress(f"{name} on {dataset.name}")
+        measured = evaluation.evaluate(model, dataset, labels=labels)
+        place = output or Path("out") / "evaluation" / name
+        folder = place / name if output and len(paths) > 1 else place
+        page = evaluation.write_pictures(measured, history, folder)
+        found.append(Evaluated(name, measured, page))
+    return found
+
+
+def _history(bundle: Path) -> dict[str, list[float]] | None:
+    """The learning curves of a recipe's bundle; a user's model has none."""
+    record = bundle / RECORD_PATH
+    if not record.exists():
+        return None
+    return json.loads(record.read_text(encoding="utf-8"))["history"]

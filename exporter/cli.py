@@ -206,10 +206,10 @@ def train(
 @_json_option
 def evaluate(paths: tuple[Path, ...], data: str | None, output: Path | None, as_json: bool) -> None:
     """Accuracy, loss, precision/recall/F1 per class, confusion matrix and worst mistakes."""
-    from exporter import evaluation_job
+    from exporter import api
 
     with _progress("evaluating", as_json) as tell:
-        results = evaluation_job.run(paths, data or "mnist", output, tell)
+        results = api.evaluate(paths, data or "mnist", output, tell)
     if as_json:
         _print_json({result.name: result.evaluation.to_json() for result in results})
         return

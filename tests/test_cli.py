@@ -192,7 +192,8 @@ def test_an_unexpected_fault_is_one_line_and_a_traceback_only_with_debug(
     module.write_text("raise RuntimeError('boom')")
     source = tiny_bundle / "keras" / "model.keras"
     command = [
-        *EXPORTER, "export", source, "-o", tmp_path / "x", "--custom-objects", "broken_objects:Thing",
+        *EXPORTER, "export", source, "-o", tmp_path / "x", "--custom-objects",
+        "broken_objects:Thing",
     ]  # fmt: skip
     plain = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert plain.returncode == 4
