@@ -30,6 +30,7 @@ def model_card(manifest: Manifest, summary: str = "") -> str:
 
     made = environment()
     made.filters.update(md=escape, shape=_shape, meaning=_meaning)
+    parity = list(_parity_rows(manifest))
     text = made.get_template("card.md.jinja").render(
         manifest=manifest,
         summary=summary,
@@ -37,7 +38,8 @@ def model_card(manifest: Manifest, summary: str = "") -> str:
         preprocessing=", ".join(
             f"{escape(key)} {escape(value)}" for key, value in _flat(manifest.preprocessing or {})
         ),
-        parity=list(_parity_rows(manifest)),
+        parity=parity,
+        gates=list(dict.fromkeys(gate for *_, gate in parity)),
         snippets=list(_snippets(manifest)),
     )
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"

@@ -221,7 +221,7 @@ def _remarkable(
     shown: dict[tuple[str, int], pictures.Sample] = {}
     able = [row for row in rows if _has_worst(row, samples)]
     for row in sorted(able, key=lambda row: -_magnitude(row)):
-        if row.samples_name in {name for name, _ in shown}:
+        if _magnitude(row) == 0 or row.samples_name in {name for name, _ in shown}:
             continue
         note = f"largest error, {wording.error(row.max_abs)}, batch {row.batch}"
         index = _index(row, samples)
