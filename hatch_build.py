@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import platform
-import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,8 @@ class PlayerBuildHook(BuildHookInterface):
         except PlayerBuildError as error:
             self.app.abort(str(error))
         if version != "editable":
-            for path in sorted(DIST.rglob("*")):
+            # package.json says which versions the player was built with.
+            for path in (PLAYER / "package.json", *sorted(DIST.rglob("*"))):
                 if path.is_file() and path.name != STAMP:
                     inside = path.relative_to(PLAYER.parent.parent).as_posix()
                     build_data["force_include"][str(path)] = inside
@@ -63,8 +64,18 @@ def build_player() -> None:
         fresh = Path(directory) / "dist"
         _run_node("build", "node", [str(PLAYER / "build.js"), str(fresh)])
         (fresh / STAMP).write_text(wanted)
-        shutil.rmtree(DIST, ignore_errors=True)
+        _swap(fresh, Path(directory) / "old")
+
+
+def _swap(fresh: Path, old: Path) -> None:
+    """Put `fresh` in the place of dist; another run may be doing the same."""
+    with suppress(FileNotFoundError):
+        DIST.rename(old)
+    try:
         fresh.rename(DIST)
+    except OSError:
+        if _stamp_of(DIST) is None:
+            raise
 
 
 def _wanted() -> str:

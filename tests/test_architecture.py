@@ -24,8 +24,8 @@ FLOORS = (
     ("exporter.pipeline", "exporter.trained"),
     ("exporter.comparison",),
     ("exporter.samples", "exporter.predictor", "exporter.report", "exporter.train"),
-    ("exporter.architecture", "exporter.augment", "exporter.evaluate"),
-    ("exporter.evaluation_page",),
+    ("exporter.architecture", "exporter.augment"),
+    ("exporter.evaluate", "exporter.evaluation_page"),
     (
         "exporter.data",
         "exporter.formats",
