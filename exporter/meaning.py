@@ -137,15 +137,14 @@ def _makes_probabilities(tensor: Any) -> bool:
     inner = _graph(operation)
     if inner is not None:
         return _makes_probabilities(inner.outputs[position])
-    if type(operation).__name__ == "TimeDistributed":
-        operation = operation.layer
-    kind = type(operation).__name__
+    inside = operation.layer if type(operation).__name__ == "TimeDistributed" else operation
+    kind = type(inside).__name__
     if kind in ("Softmax", "Sigmoid"):
         return True
     if kind in _CARRIERS and kind != "InputLayer":
         parents = operation._inbound_nodes[tensor._keras_history[1]].input_tensors
         return bool(parents) and all(_makes_probabilities(parent) for parent in parents)
-    if any(hasattr(operation, name) for name in _RECURRENT):
+    if any(hasattr(inside, name) for name in _RECURRENT):
         return False
-    activation = getattr(operation, "activation", None)
+    activation = getattr(inside, "activation", None)
     return getattr(activation, "__name__", None) in ("softmax", "sigmoid")

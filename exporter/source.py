@@ -18,6 +18,7 @@ from exporter.errors import BadModel
 from exporter.keras_file import import_keras, load, save_keras
 from exporter.manifest import TensorSpec
 from exporter.meaning import input_range, output_meaning
+from exporter.recurrence import unrolled
 from exporter.retype import RetypeError, floats, is_purely, retype
 from exporter.scopes import layer_scopes
 
@@ -79,14 +80,30 @@ class Source:
         keras = import_keras()
         own = [spec.dtype for spec in _model_inputs(self.model)]
         packed = _pack(self.model, [tf.cast(x, d) for x, d in zip(inputs, own, strict=True)])
-        with floats(self.floatx), layer_scopes():
+        # Stateless: a recurrent layer with stateful=True answers the same every time.
+        with keras.StatelessScope(), floats(self.floatx), layer_scopes():
             result = self.model(*packed, training=False)
-        flat = keras.tree.flatten(result)
-        wire = [self._wire(spec.dtype) for spec in self.outputs]
-        return [tf.cast(y, dtype) for y, dtype in zip(flat, wire, strict=True)]
+        return [tf.cast(y, self._wire(y.dtype.name)) for y in keras.tree.flatten(result)]
 
     def _wire(self, dtype: str) -> str:
+        dtype = wire_dtype(dtype, f"model {self.model.name!r}: an output")
         return self.floatx if dtype == "float32" else dtype
+
+    @cached_property
+    def concrete(self) -> tuple[Any, dict[str, tuple[str, str]]]:
+        """The traced `call`, and the layers of its scopes (see `exporter.scopes`).
+
+        Traced once for all that need it, because tracing a large model takes seconds.
+        """
+        import tensorflow as tf
+
+        signature = [
+            tf.TensorSpec(spec.shape, spec.dtype, name=f"input_{index}")
+            for index, spec in enumerate(self.inputs)
+        ]
+        function = tf.function(lambda *inputs: self.call(inputs), autograph=False)
+        with layer_scopes() as layers, unrolled():
+            return function.get_concrete_function(*signature), layers
 
     @cached_property
     def _oracle(self) -> tuple[Source | None, str | None]:
@@ -94,7 +111,13 @@ class Source:
             model = retype(self.model, "float64", self.custom_objects)
         except RetypeError as reason:
             return None, f"no float64 oracle: {reason}"
-        return replace(self, model=model, floatx="float64"), None
+        oracle = replace(self, model=model, floatx="float64")
+        try:
+            oracle._probe(self.shapes)
+        except Exception as error:  # some kernels exist in float32 only
+            line = next(iter(str(error).strip().splitlines()), "")
+            return None, f"no float64 oracle: it does not run: {type(error).__name__}: {line[:160]}"
+        return oracle, None
 
     @property
     def oracle(self) -> Source | None:
@@ -191,7 +214,27 @@ def describe(model: keras.Model, name: str, **details: Any) -> Source:
         meaning = output_meaning(model, index)
         outputs.append(TensorSpec(output, _shape(tensor), dtype, meaning=meaning))
     details = {"notes": tuple(notes), **details}
-    return Source(name, model, tuple(inputs), tuple(outputs), **details)
+    return _with_true_shapes(Source(name, model, tuple(inputs), tuple(outputs), **details))
+
+
+def _with_true_shapes(source: Source) -> Source:
+    """Shapes of outputs as TensorFlow computes them: Keras' own inference is wrong for some.
+
+    For instance it gives glu the width of its input, and RandomCrop the size of its output.
+    """
+    try:
+        concrete, _ = source.concrete
+    except Exception:  # untraceable, which the formats that trace will say; Keras' shapes stay
+        return source
+    outputs = tuple(
+        replace(spec, shape=_shape(tensor) if tensor.shape.rank is not None else spec.shape)
+        for spec, tensor in zip(source.outputs, concrete.outputs, strict=True)
+    )
+    if outputs == source.outputs:
+        return source
+    true = replace(source, outputs=outputs)
+    true.__dict__["concrete"] = source.__dict__["concrete"]
+    return true
 
 
 def wire_dtype(dtype: str, what: str = "tensor") -> str:
@@ -307,7 +350,7 @@ def _model_outputs(model: keras.Model, inputs: Sequence[Any]) -> list[tuple[str,
         struct = graph._outputs_struct
     else:
         symbols = [keras.KerasTensor(spec.shape, spec.dtype, name=spec.name) for spec in inputs]
-        struct = keras.backend.compute_output_spec(model, *_pack(model, symbols), training=False)
+        struct = model(*_pack(model, symbols), training=False)
     found = []
     for index, (path, tensor) in enumerate(keras.tree.flatten_with_path(struct)):
         keys = [str(step) for step in path if isinstance(step, str)]

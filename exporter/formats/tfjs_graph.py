@@ -14,12 +14,9 @@ from typing import TYPE_CHECKING, Any
 from exporter.errors import UnsupportedModel
 from exporter.formats import Exported, Format, Refusal, upstream_tensorflowjs
 from exporter.formats.tfjs_weights import Weight, read_shards, write_shards
-from exporter.graphs.canonical import canonical
-from exporter.graphs.fused import split_fused
-from exporter.graphs.rewrites import TFJS
-from exporter.graphs.trace import Graph, trace
 
 if TYPE_CHECKING:
+    from exporter.graphs.trace import Graph
     import numpy as np
 
     from exporter.source import Source
@@ -44,6 +41,9 @@ class TfjsGraphFormat(Format):
         refused = self.refusals(source, precision)
         if refused:
             raise UnsupportedModel(f"{self.name}: {'; '.join(map(str, refused))}")
+        from exporter.graphs.rewrites import TFJS
+        from exporter.graphs.trace import trace
+
         source = source.float32
         graph = trace(source, TFJS)
         folder = "tfjs/graph" if precision == "float32" else f"tfjs/graph-{precision}"
@@ -61,13 +61,17 @@ class TfjsGraphFormat(Format):
 
 
 def _write(source: Source, graph: Graph, target: Path, precision: str) -> None:
+    from exporter.graphs.canonical import canonical
+    from exporter.graphs.fusion import fuse
+
     converter = upstream_tensorflowjs.converter()
     names = _names(source, graph)
-    optimized = converter.optimize_graph(graph.graph, _signature_def(converter, graph))
-    optimized = split_fused(optimized)
+    optimized = upstream_tensorflowjs.optimize(graph.graph, _signature_def(converter, graph))
     outputs = [x.op.name for x in graph.outputs]
     inputs = [x.op.name for x in graph.inputs]
-    topology = canonical(optimized, outputs, inputs, names)
+    topology = canonical(optimized, outputs, inputs, {})
+    fuse(topology, frozenset(outputs))
+    topology = canonical(topology, outputs, inputs, names)
     entries = _take_weights(topology, graph)
     manifest, _ = write_shards(entries, precision, target)
     variables = {

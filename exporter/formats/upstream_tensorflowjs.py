@@ -48,7 +48,7 @@ def missing() -> str | None:
 
 
 def converter() -> ModuleType:
-    """tensorflowjs' module that converts TensorFlow graphs.
+    """The module of tensorflowjs that converts TensorFlow graphs.
 
     Raises:
         PackageMissing: tensorflowjs is not installed.
@@ -59,6 +59,24 @@ def converter() -> ModuleType:
     with _stand_ins():
         from tensorflowjs.converters import tf_saved_model_conversion_v2
     return tf_saved_model_conversion_v2
+
+
+def optimize(graph: Any, signature: Any) -> Any:
+    """The GraphDef after the optimiser's passes that tensorflowjs runs first.
+
+    Not after all of `optimize_graph`: its later passes fuse what TF.js then refuses ("tanh
+    activation not yet supported", `_FusedHardSwish`: github.com/tensorflow/tfjs/issues/6786) or gets
+    wrong on wasm (biases of rank 4, PReLU with shared axes). `exporter.graphs.fusion` does that.
+    """
+    module = converter()
+    for info in signature.outputs.values():
+        operation = graph.get_operation_by_name(info.name.split(":")[0])
+        graph.add_to_collection("train_op", operation)  # how the optimiser learns of outputs
+    config = module.config_pb2.ConfigProto()
+    config.graph_options.rewrite_options.optimizers[:] = [
+        "pruning", "constfold", "arithmetic", "dependency"
+    ] * 2  # fmt: skip
+    return module._run_grappler(config, graph.as_graph_def(), graph, signature)
 
 
 def supported_operations() -> frozenset[str]:

@@ -1,28 +1,155 @@
 """Operations that a browser's runtime lacks or gets wrong, in terms of those it has.
 
-Owns one table per target: operation -> a function that builds exact equivalents.
+Owns one table per target: operation -> a function that builds exact equivalents, or returns None
+where the operation may stay. What the functions emit may be on the table again.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+import tensorflow as tf
+
+from exporter.graphs import shapes
+from exporter.graphs.convolutions import grouped, transposed_3d
+from exporter.graphs.einsum import einsum
+from exporter.graphs.resizing import resize_by_matrices
 from exporter.graphs.trace import Rewrite
 
 
 def reshape(op: Any, inputs: list[Any]) -> Any:
     """A constant shape where at most one size is free: no shape arithmetic at run time."""
-    import tensorflow as tf
-
     shape = op.outputs[0].shape
     if shape.rank is None or inputs[1].op.type == "Const":
         return None
     sizes = [-1 if n is None else n for n in shape.as_list()]
-    if sizes.count(-1) > 1:
+    return None if sizes.count(-1) > 1 else tf.reshape(inputs[0], tf.constant(sizes, tf.int32))
+
+
+def squeeze_constant(op: Any, inputs: list[Any]) -> Any:
+    """A constant without leading axes of size 1: then it can be fused as a bias."""
+    for index, other in ((1, 0), (0, 1)):
+        x, y = inputs[index], inputs[other]
+        if x.op.type != "Const" or y.op.type == "Const" or not x.shape.rank or x.shape.rank < 2:
+            continue
+        sizes = x.shape.as_list()
+        if y.shape.rank is None or y.shape.rank < len(sizes) or set(sizes[:-1]) != {1}:
+            continue
+        flat = tf.constant(tf.get_static_value(x).reshape(-1))
+        raw = getattr(tf.raw_ops, op.type)
+        return raw(x=y, y=flat) if index == 1 else raw(x=flat, y=y)
+    return None
+
+
+def erfc(op: Any, inputs: list[Any]) -> Any:
+    """1 - erf(x)."""
+    return 1.0 - tf.math.erf(inputs[0])
+
+
+def expm1(op: Any, inputs: list[Any]) -> Any:
+    """tanh(x/2) * (exp(x) + 1): as exact near zero as far from it."""
+    x = inputs[0]
+    return tf.tanh(x * 0.5) * (tf.exp(x) + 1.0)
+
+
+def log1p(op: Any, inputs: list[Any]) -> Any:
+    """2 * atanh(x / (2 + x)) near zero, log(1 + x) elsewhere."""
+    x = inputs[0]
+    near = tf.abs(x) < 0.5
+    small = tf.where(near, x, tf.zeros_like(x))
+    return tf.where(near, 2.0 * tf.atanh(small / (2.0 + small)), tf.math.log(1.0 + x))
+
+
+def softsign(op: Any, inputs: list[Any]) -> Any:
+    """x / (1 + |x|)."""
+    return inputs[0] / (1.0 + tf.abs(inputs[0]))
+
+
+def bucketize(op: Any, inputs: list[Any]) -> Any:
+    """How many boundaries are at or below x."""
+    boundaries = tf.constant(op.get_attr("boundaries"), tf.float32)
+    reached = tf.cast(inputs[0], tf.float32)[..., tf.newaxis] >= boundaries
+    return tf.reduce_sum(tf.cast(reached, tf.int32), -1)
+
+
+def sign_bits(op: Any, inputs: list[Any]) -> Any:
+    """A `Bitcast` of which only the sign bit is read, as Keras' signbit and argmax do.
+
+    1/x tells -0.0 from 0.0.
+    """
+    x = inputs[0]
+    masked = [c for c in op.outputs[0].consumers() if c.type == "BitwiseAnd"]
+    if x.dtype != tf.float32 or op.outputs[0].dtype != tf.int32 or not masked:
         return None
-    return tf.reshape(inputs[0], tf.constant(sizes, tf.int32))
+    if len(masked) != len(op.outputs[0].consumers()):
+        return None
+    negative = tf.logical_or(x < 0.0, tf.math.reciprocal(x) < 0.0)
+    return tf.where(negative, tf.constant(tf.int32.min), tf.constant(0))
 
 
-COMMON: dict[str, Rewrite] = {"Reshape": reshape}
-TFJS: dict[str, Rewrite] = {**COMMON}
-ONNX: dict[str, Rewrite] = {**COMMON}
+def sign_mask(op: Any, inputs: list[Any]) -> Any:
+    """`BitwiseAnd` with the sign bit of what `sign_bits` made is that itself."""
+    x, y = inputs
+    mask = tf.get_static_value(y)
+    return x if x.op.type == "SelectV2" and mask == np.iinfo(np.int32).min else None
+
+
+def one_hot(op: Any, inputs: list[Any]) -> Any:
+    """Where the index equals the place. TF.js on wasm writes floats as if they were integers."""
+    indices, depth, on, off = inputs
+    places = tf.range(depth)
+    axis = op.get_attr("axis")
+    rank = indices.shape.rank
+    if axis not in (-1, rank):
+        places = tf.reshape(places, [-1] + [1] * (rank - axis))
+    expanded = tf.expand_dims(tf.cast(indices, tf.int32), axis)
+    hot = tf.cast(tf.equal(expanded, places), on.dtype)
+    if tf.get_static_value(on) == 1 and tf.get_static_value(off) == 0:
+        return hot
+    return hot * (on - off) + off
+
+
+def band_part(op: Any, inputs: list[Any]) -> Any:
+    """A mask of the band. TF.js on cpu keeps everything."""
+    x, lower, upper = inputs
+    rows, columns = shapes.sizes(x)[-2:]
+    distance = tf.range(rows)[:, tf.newaxis] - tf.range(columns)[tf.newaxis, :]
+    lower, upper = tf.cast(lower, tf.int32), tf.cast(upper, tf.int32)
+    below = tf.logical_or(lower < 0, distance <= lower)
+    above = tf.logical_or(upper < 0, -distance <= upper)
+    return tf.where(tf.logical_and(below, above), x, tf.zeros_like(x))
+
+
+def rint(op: Any, inputs: list[Any]) -> Any:
+    """Round half to even."""
+    return tf.round(inputs[0])
+
+
+_CONSTANT_LAST = {name: squeeze_constant for name in ("Add", "AddV2", "Sub", "Mul", "RealDiv")}
+
+COMMON: dict[str, Rewrite] = {
+    **_CONSTANT_LAST,
+    "BitwiseAnd": sign_mask,
+    "Bitcast": sign_bits,
+    "Bucketize": bucketize,
+    "Conv3D": grouped,
+    "Einsum": einsum,
+    "Erfc": erfc,
+    "Reshape": reshape,
+    "ResizeBicubic": resize_by_matrices,
+    "Rint": rint,
+}
+TFJS: dict[str, Rewrite] = {
+    **COMMON,
+    "Conv2D": grouped,
+    "Conv3DBackpropInputV2": transposed_3d,
+    "MatrixBandPart": band_part,
+    "OneHot": one_hot,
+    "Softsign": softsign,
+}
+ONNX: dict[str, Rewrite] = {
+    **COMMON,
+    "Expm1": expm1,
+    "Log1p": log1p,
+}

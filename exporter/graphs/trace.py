@@ -8,6 +8,7 @@ equivalents (`exporter.graphs.rewrites`).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ import numpy as np
 
 from exporter.errors import UnsupportedModel
 from exporter.graphs.folding import LARGEST_ELEMENTS, Constants, Weight
-from exporter.scopes import layer_scopes, plain
+from exporter.scopes import plain
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -67,16 +68,8 @@ def trace(source: Source, rewrites: Mapping[str, Rewrite]) -> Graph:
     Raises:
         UnsupportedModel: The model holds state that is no variable (a look-up table).
     """
-    import tensorflow as tf
-
-    specs = [
-        tf.TensorSpec(spec.shape, spec.dtype, name=f"input_{index}")
-        for index, spec in enumerate(source.inputs)
-    ]
-    function = tf.function(lambda *inputs: source.call(inputs), autograph=False)
-    with layer_scopes() as layers:
-        concrete = function.get_concrete_function(*specs)
-    graph = _from_concrete(concrete, specs, source, rewrites)
+    concrete, layers = source.concrete
+    graph = _from_concrete(concrete, source, rewrites)
     graph.layers.update(layers)
     for _ in range(_MOST_PASSES):  # what a rewrite emits may be on the table itself
         if not any(op.type in rewrites for op in graph.graph.get_operations()):
@@ -89,24 +82,44 @@ def trace(source: Source, rewrites: Mapping[str, Rewrite]) -> Graph:
     return graph
 
 
-def _from_concrete(
-    concrete: Any, specs: Sequence[Any], source: Source, rewrites: Mapping[str, Rewrite]
-) -> Graph:
+def _from_concrete(concrete: Any, source: Source, rewrites: Mapping[str, Rewrite]) -> Graph:
     import tensorflow as tf
 
     copier = _Copier(rewrites)
     body = concrete.graph
     with copier.graph.as_default():
-        inputs = [tf.compat.v1.placeholder(s.dtype, s.shape, s.name) for s in specs]
+        inputs = [
+            tf.compat.v1.placeholder(spec.dtype, spec.shape, f"input_{index}")
+            for index, spec in enumerate(source.inputs)
+        ]
     env: dict[str, Any] = {}
     for inner, outer in zip(body.inputs[: len(inputs)], inputs, strict=True):
         env[inner.name] = outer
-    paths = {id(v.value.handle): v.path for v in source.model.variables}
+    paths = _unique_paths(source)
     for outside, inner in body.captures:
         env[inner.name] = copier.capture(outside, inner, body, paths, source)
-    copier.copy(body, env)
+    copier.copy(body, env, body.outputs)
     outputs = copier.finish([env[x.name] for x in body.outputs])
     return Graph(copier.graph, inputs, outputs, copier.weights)
+
+
+def _unique_paths(source: Source) -> dict[int, str]:
+    """Variables' paths by the identity of their handle; two with one path have none."""
+    variables = source.model.variables
+    times = Counter(v.path for v in variables)
+    return {id(v.value.handle): v.path for v in variables if times[v.path] == 1}
+
+
+def _needed(outputs: Sequence[Any]) -> set[str]:
+    """Names of the operations that the outputs depend on: not updates, seeds or checks."""
+    needed: set[str] = set()
+    waiting = [x.op for x in outputs]
+    while waiting:
+        op = waiting.pop()
+        if op.name not in needed:
+            needed.add(op.name)
+            waiting.extend(x.op for x in op.inputs)
+    return needed
 
 
 def _copy(old: Graph, rewrites: Mapping[str, Rewrite]) -> Graph:
@@ -120,7 +133,7 @@ def _copy(old: Graph, rewrites: Mapping[str, Rewrite]) -> Graph:
     for name, weight in old.weights.items():
         tensor = old.graph.get_tensor_by_name(f"{name}:0")
         env[tensor.name] = copier.weight(weight, tensor.shape, tensor.dtype, name)
-    copier.copy(old.graph, env)
+    copier.copy(old.graph, env, old.outputs)
     outputs = copier.finish([env[x.name] for x in old.outputs])
     return Graph(copier.graph, inputs, outputs, copier.weights)
 
@@ -180,10 +193,15 @@ class _Copier:
         self._twins[tensor.name] = self._constants.add(value)
         return tensor
 
-    def copy(self, body: Any, env: dict[str, Any], prefix: str = "") -> None:
-        """Copy every operation of `body` whose results `env` does not know yet."""
+    def copy(
+        self, body: Any, env: dict[str, Any], outputs: Sequence[Any], prefix: str = ""
+    ) -> None:
+        """Copy the operations of `body` that `outputs` need and `env` does not know yet."""
+        needed = _needed(outputs)
         for op in body.get_operations():
-            if op.type in _DROP or (op.outputs and all(x.name in env for x in op.outputs)):
+            if op.name not in needed or op.type in _DROP:
+                continue
+            if op.outputs and all(x.name in env for x in op.outputs):
                 continue
             if op.type in _PASS:
                 env[op.outputs[0].name] = env[op.inputs[0].name]
@@ -220,7 +238,7 @@ class _Copier:
         definition = body._get_function(called).cached_definition
         inner = function_def_to_graph(definition, [x.shape for x in op.inputs])
         env = {x.name: y for x, y in zip(inner.inputs, inputs, strict=True)}
-        self.copy(inner, env, f"{name}/")
+        self.copy(inner, env, inner.outputs, f"{name}/")
         return [env[x.name] for x in inner.outputs]
 
     def _fold(self, op: Any, inputs: list[Any], name: str) -> list[Any] | None:

@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING, Any
 from exporter.errors import UnsupportedModel
 from exporter.formats import Exported, Format, Refusal, upstream_tf2onnx
 from exporter.formats.onnx import names
-from exporter.graphs.rewrites import ONNX
-from exporter.graphs.trace import Graph, trace
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from exporter.graphs.trace import Graph
     from exporter.manifest import TensorSpec
     from exporter.source import Source
 
@@ -68,6 +67,9 @@ class OnnxFormat(Format):
 
 def build(source: Source) -> Any:
     """The float32 ONNX model of a float32 source."""
+    from exporter.graphs.rewrites import ONNX
+    from exporter.graphs.trace import trace
+
     graph = trace(source, ONNX)
     weights = [graph.graph.get_tensor_by_name(f"{name}:0") for name in graph.weights]
     beside = [x for x in weights if x.op.type == "Placeholder"]
@@ -107,6 +109,9 @@ def _keep_initializers(model: Any) -> None:
 
 def _name(model: Any, source: Source, graph: Graph) -> None:
     """Inputs and outputs under Keras' names, variables under their paths."""
+    import numpy as np
+    from onnx import numpy_helper
+
     wanted: dict[str, str] = {}
     for tensor, spec in zip(
         [*graph.inputs, *graph.outputs], [*source.inputs, *source.outputs], strict=True
@@ -115,7 +120,9 @@ def _name(model: Any, source: Source, graph: Graph) -> None:
     variables = {}
     for tensor in model.graph.initializer:
         weight = graph.weights.get(tensor.name.removesuffix(":0"))
-        if weight is not None and weight.path and weight.path not in wanted.values():
+        if weight is None or not weight.path or weight.path in wanted.values():
+            continue
+        if np.array_equal(numpy_helper.to_array(tensor), weight.read(), equal_nan=True):
             wanted[tensor.name] = weight.path
             variables[weight.path] = weight.path
     names.rename(model.graph, wanted)
