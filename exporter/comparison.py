@@ -1,8 +1,8 @@
 """Runs every artefact of a bundle in every runtime at hand, and has the answers judged.
 
-Owns the plan (which samples, at which batch sizes, how many of them for a big model) and the
-order of work; the judgement is `exporter.parity`'s. May import runtimes, formats, golden, source,
-parity, gates, manifest and errors.
+Owns the order of work; which samples at which batch sizes is `exporter.schedule`'s, the judgement
+`exporter.parity`'s. May import runtimes, formats, golden, source, schedule, parity, gates,
+manifest and errors.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from exporter import formats, gates, runtimes
+from exporter import formats, gates, runtimes, schedule
 from exporter.errors import ExporterError, UnsupportedModel
 from exporter.keras_file import trusting
 from exporter.manifest import Artifact, Manifest
@@ -28,9 +28,12 @@ if TYPE_CHECKING:
     from exporter.golden import Golden
     from exporter.source import Source
 
-BATCHES = (1, 7, 256)
 BUDGET_SECONDS = 20.0
 """How long one artefact may take on one backend; a big model is given fewer samples."""
+
+SLOW_SECONDS = 0.03
+"""A model that takes longer for one sample is not tried on more to learn what they cost."""
+PROBE_BATCH = 32
 
 Progress = Callable[[str], None]
 
@@ -115,9 +118,7 @@ def _weight_rows(directory: Path, artifact: Artifact, source: Source) -> Iterato
     yield replace(row, status="failed", reason=fault) if fault else row
 
 
-def _weight_fault(
-    own: Mapping[str, Sequence[np.ndarray]], stored: Mapping[str, np.ndarray]
-) -> str:
+def _weight_fault(own: Mapping[str, Sequence[np.ndarray]], stored: Mapping[str, np.ndarray]) -> str:
     """What is wrong with the first weight that is; several of Keras' may bear one path."""
     for path, array in stored.items():
         if path not in own:
@@ -178,6 +179,7 @@ class _Bench:
     def _rows(self, engine: runtimes.Engine, artifact: Artifact, backend: str) -> list[Row]:
         """Open once, then every set of samples at every batch size."""
         row = self._unable(artifact, backend, "")
+        begun = time.perf_counter()
         try:
             session = engine.open(self.directory, self.manifest, artifact, backend)
         except UnsupportedModel:
@@ -185,55 +187,52 @@ class _Bench:
         except ExporterError as error:
             return [replace(row, status="failed", reason=str(error))]
         try:
-            probe = self.sample_sets[0]
-            begun = time.perf_counter()
-            _predict(session, probe, 1, self.fixed_batch or 1)
-            first_ms = 1e3 * (time.perf_counter() - begun)
-            begun = time.perf_counter()
-            _predict(session, probe, 1, self.fixed_batch or 1)
-            seconds = (time.perf_counter() - begun) / (self.fixed_batch or 1)
-            row = replace(row, ran_on=session.ran_on, cold_start_ms=first_ms)
-            return [
-                self._row(session, replace(row, batch=batch), samples, count)
-                for samples, batch, count in self._plan(artifact, backend, seconds)
-            ]
+            self._answer(session, self.fixed_batch or 1)
+            cold_start_ms = 1e3 * (time.perf_counter() - begun)
+            row = replace(
+                row, ran_on=session.ran_on, cold_start_ms=cold_start_ms,
+                bytes_fetched=session.bytes_fetched,
+            )  # fmt: skip
+            turns = schedule.plan(
+                self.sample_sets, artifact.precision, backend, fixed_batch=self.fixed_batch,
+                seconds_of=self._costs(session), budget_seconds=self.budget_seconds,
+            )  # fmt: skip
+            return [self._row(session, row, turn) for turn in turns]
         except ExporterError as error:
             return [replace(row, status="failed", reason=str(error))]
         finally:
             session.close()
 
-    def _plan(
-        self, artifact: Artifact, backend: str, seconds: float
-    ) -> Iterator[tuple[Samples, int, int]]:
-        """(samples, batch, how many) within the budget, given the seconds of one sample."""
-        only_1 = gates.gate_for(artifact.precision, backend, pictures=False).only_batch_1
-        batches = (self.fixed_batch,) if self.fixed_batch else (1,) if only_1 else BATCHES
-        plan = []
-        for samples in self.sample_sets:
-            # A data set is large enough to be run once; the golden vectors at every batch size.
-            if not samples.golden:
-                plan.append((samples, self.fixed_batch or (1 if only_1 else 256), samples.count))
-                continue
-            # A batch larger than the set is filled by repeating it.
-            plan += [(samples, batch, max(samples.count, batch)) for batch in batches]
-        total = sum(count for _, _, count in plan)
-        share = min(1.0, self.budget_seconds / max(total * seconds, 1e-9))
-        for samples, batch, count in plan:
-            allowed = max(1, int(count * share))
-            yield samples, (batch if self.fixed_batch else min(batch, allowed)), allowed
+    def _answer(self, session: runtimes.Session, batch: int) -> float:
+        """Seconds that one call of `batch` samples takes where the model runs."""
+        _, latency_ms = _predict(session, self.sample_sets[0], batch, batch)
+        return 1e-3 * latency_ms
 
-    def _row(self, session: runtimes.Session, row: Row, samples: Samples, count: int) -> Row:
-        wanted = samples.taken(count)
+    def _costs(self, session: runtimes.Session) -> Callable[[int], float]:
+        """Seconds of a call by its batch size: a fixed part and one for each sample, measured."""
+        one = self._answer(session, self.fixed_batch or 1)
+        if self.fixed_batch:
+            return lambda batch: one
+        if one > SLOW_SECONDS:
+            return lambda batch: batch * one
+        self._answer(session, PROBE_BATCH)  # a GPU compiles its programs anew for each shape
+        many = self._answer(session, PROBE_BATCH)
+        each = max(0.0, many - one) / (PROBE_BATCH - 1)
+        return lambda batch: one + (batch - 1) * each
+
+    def _row(self, session: runtimes.Session, row: Row, turn: schedule.Turn) -> Row:
+        samples = turn.samples
+        wanted = samples.taken(turn.count)
         gate = gates.gate_for(row.precision, row.backend, pictures=samples.pictures)
-        row = replace(row, samples_name=samples.name, gate=str(gate))
-        if count < samples.count:
-            row = replace(row, note=f"the first {count} of {samples.count}: the model is big")
+        row = replace(
+            row, samples_name=samples.name, batch=turn.batch, gate=str(gate), note=turn.note
+        )
         try:
-            found, latency_ms = _predict(session, wanted, count, row.batch)
+            found, latency_ms = _predict(session, wanted, turn.count, turn.batch)
         except ExporterError as error:
             return replace(row, status="failed", reason=str(error))
         judgement = judge(wanted, found, self.meanings, gate)
-        row = replace(row, latency_ms=latency_ms, **judgement.fields())
+        row = replace(row, latency_ms=latency_ms, ran_on=session.ran_on, **judgement.fields())
         if judgement.samples:
             self.answers[row] = tuple(np.array(array[judgement.worst_sample]) for array in found)
         return row
@@ -246,15 +245,19 @@ def _predict(
 
     The last call is filled up by repeating samples, so that a fixed batch stays what it is.
     """
+
+    def calls() -> Iterator[list[np.ndarray]]:
+        for start in range(0, count, batch):
+            index = np.arange(start, start + batch) % samples.count
+            yield [np.ascontiguousarray(array[index]) for array in samples.inputs]
+
     parts: list[list[np.ndarray]] = []
     times = []
-    for start in range(0, count, batch):
-        index = np.arange(start, start + batch) % samples.count
+    for start, (outputs, time_ms) in zip(
+        range(0, count, batch), session.predict_each(calls()), strict=True
+    ):
         keep = min(batch, count - start)
-        inputs = [np.ascontiguousarray(array[index]) for array in samples.inputs]
-        begun = time.perf_counter()
-        outputs = session.predict(inputs)
-        times.append(1e3 * (time.perf_counter() - begun))
         parts.append([output[:keep] if np.ndim(output) else output for output in outputs])
+        times.append(time_ms)
     joined = [np.concatenate(pieces) for pieces in zip(*parts, strict=True)]
     return joined, float(np.median(times))

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-GPU_BACKENDS = frozenset({"webgl", "webgpu"})
+HALF_BACKENDS = frozenset({"webgl-half"})
+"""GPUs of phones, which compute in 16-bit floats."""
+GPU_BACKENDS = frozenset({"webgl", "webgpu"}) | HALF_BACKENDS
 
 KERAS_ERROR_FACTOR = 4.0
 """A runtime may be this many times as far from Keras as Keras is from its own float64 oracle."""
@@ -79,6 +81,8 @@ def gate_for(precision: str, backend: str, *, pictures: bool) -> Gate:
         pictures: Whether the samples are drawn digits or the user's own data (True) or noise,
             ties and edges (False): 8-bit precisions are judged differently on them.
     """
+    if backend in HALF_BACKENDS and precision in ("float32", "uint16"):
+        return _FLOAT16
     if precision == "float32":
         return _FLOAT32_GPU if backend in GPU_BACKENDS else _FLOAT32
     if precision == "float16":

@@ -88,7 +88,10 @@ class Row:
         histogram: Counts of absolute errors between HISTOGRAM_EDGES, one more than edges:
             the first holds what is below the first edge.
         latency_ms: Median time of one call at this batch size.
-        cold_start_ms: Time of the first call after opening.
+        cold_start_ms: Time from opening the artefact to its first answer; in a browser from an
+            empty page on.
+        bytes_fetched: What a page had fetched by then: code, WebAssembly and model, not
+            compressed; None outside a page.
         ran_on: What actually ran, in the runtime's own words.
         note: What the reader should know: fewer samples than there are.
     """
@@ -113,6 +116,7 @@ class Row:
     histogram: tuple[int, ...] = ()
     latency_ms: float | None = None
     cold_start_ms: float | None = None
+    bytes_fetched: int | None = None
     ran_on: str = ""
     note: str = ""
 

@@ -101,9 +101,9 @@ class ChromiumSession(Session):
     def _predict(
         self, calls: Sequence[Sequence[np.ndarray]]
     ) -> list[tuple[list[np.ndarray], float]]:
-        header = {"inputs": len(calls[0])}
+        tensors = [array for call in calls for array in call]
         self._site.answered = b""
-        self._site.waiting = frames.encode(header, [array for call in calls for array in call])
+        self._site.waiting = frames.encode({"inputs": len(calls[0])}, tensors)
         self._note(self._page.call("predict", {}, REQUEST_SECONDS))
         header, outputs = frames.decode(self._site.answered)
         if self.bytes_fetched is None:
@@ -115,8 +115,8 @@ class ChromiumSession(Session):
                 f"{len(outputs)} found in all"
             )
         return [
-            (outputs[i * size : (i + 1) * size], float(time))
-            for i, time in enumerate(header["times"])
+            (outputs[i * size : (i + 1) * size], time_ms)
+            for i, time_ms in enumerate(header["times"])
         ]
 
     def close(self) -> None:
@@ -153,9 +153,7 @@ class ChromiumEngine(Engine):
                 REQUEST_SECONDS,
             )
             gpu = _gpus(_executable()).get(_APIS[backend]) if backend in _APIS else None
-            return ChromiumSession(
-                page, server, site, backend, gpu, answer, len(manifest.outputs)
-            )
+            return ChromiumSession(page, server, site, backend, gpu, answer, len(manifest.outputs))
         except RuntimeCrashed:
             page.close()
             server.remove(site)

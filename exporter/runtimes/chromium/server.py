@@ -55,7 +55,7 @@ class Site:
 
     @property
     def bytes_sent(self) -> int:
-        """Bytes of code, WebAssembly and model that the page fetched so far, as they lie on disk."""
+        """Bytes of code, WebAssembly and model that the page fetched so far, not compressed."""
         with self._lock:
             return self._bytes_sent
 
