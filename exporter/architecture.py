@@ -37,7 +37,8 @@ def build(recipe: Recipe) -> keras.Model:
         try:
             tensors[layer.name] = built(feeds[0] if len(feeds) == 1 else feeds)
         except (TypeError, ValueError) as error:
-            recipe.complain(("layers", index), f"{layer.class_name} cannot be called: {_line(error)}")
+            message = f"{layer.class_name} cannot be called: {_line(error)}"
+            recipe.complain(("layers", index), message)
         previous = layer.name
     exit_ = tensors[previous]
     if exit_.shape != (None, len(recipe.labels)):
@@ -86,12 +87,13 @@ def loss(recipe: Recipe) -> Any:
 def _construct(recipe: Recipe, index: int, layer: Layer) -> keras.layers.Layer:
     import keras
 
-    kind = getattr(keras.layers, layer.class_name, None)
+    kind: Any = getattr(keras.layers, layer.class_name, None)
     if not (inspect.isclass(kind) and issubclass(kind, keras.layers.Layer)):
         recipe.complain(
             ("layers", index, "class"),
             f"a class of keras.layers expected, {layer.class_name!r} found",
         )
+    constructor: Any = kind  # to mypy, a class checked by issubclass takes no arguments
     known = _arguments(kind)
     for key in layer.arguments:
         if key not in known:
@@ -99,15 +101,15 @@ def _construct(recipe: Recipe, index: int, layer: Layer) -> keras.layers.Layer:
                 ("layers", index, key),
                 f"{layer.class_name} has no such argument; it has {', '.join(sorted(known))}",
             )
+    arguments = {key: _keras_value(value) for key, value in layer.arguments.items()}
     try:
-        return kind(
-            name=layer.name, **{key: _keras_value(v) for key, v in layer.arguments.items()}
-        )
+        built: keras.layers.Layer = constructor(name=layer.name, **arguments)
     except (TypeError, ValueError) as error:
         recipe.complain(_blame(index, layer, kind), f"{layer.class_name}: {_line(error)}")
+    return built
 
 
-def _arguments(kind: type) -> frozenset[str]:
+def _arguments(kind: Any) -> frozenset[str]:
     parameters = inspect.signature(kind.__init__).parameters.values()
     plain = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     named = {p.name for p in parameters if p.kind in plain}
@@ -122,7 +124,7 @@ def _keras_value(value: Any) -> Any:
     return value
 
 
-def _blame(index: int, layer: Layer, kind: type) -> tuple[str | int, ...]:
+def _blame(index: int, layer: Layer, kind: Any) -> tuple[str | int, ...]:
     """The one argument without which the layer can be made, or else the whole layer."""
     for key in layer.arguments:
         rest = {k: _keras_value(v) for k, v in layer.arguments.items() if k != key}
@@ -137,5 +139,3 @@ def _blame(index: int, layer: Layer, kind: type) -> tuple[str | int, ...]:
 def _line(error: Exception) -> str:
     """The first line of Keras' message."""
     return next((line.strip() for line in str(error).splitlines() if line.strip()), repr(error))
-
-

@@ -1,6 +1,6 @@
 """Augmentation: every epoch sees each training picture anew, as another hand might have drawn it.
 
-Owns the variations that `Recipe.augmentation` describes. All random numbers come from one NumPy
+Owns the variations that `Recipe.augmentation` describes. Random numbers come from one NumPy
 generator, and XLA computes the pictures on one thread, so that one seed gives the same pictures
 on every run. May import `exporter.recipe` and `exporter.ink`; TensorFlow is imported inside.
 """
@@ -29,9 +29,7 @@ class Draws:
         pen = self._uniform(amounts.pen, count)
         gain = 1.0 + rng.uniform(0.0, amounts.contrast, count)
         maps = self._maps(count)
-        moves = rng.uniform(
-            -amounts.elastic, amounts.elastic, (2, count, amounts.elastic_grid**2)
-        )
+        moves = rng.uniform(-amounts.elastic, amounts.elastic, (2, count, amounts.elastic_grid**2))
         plain = rng.random(count) < amounts.plain
         maps[plain] = np.eye(2, 3)
         moves[:, plain], pen[plain], gain[plain] = 0.0, 0.0, 1.0
@@ -45,7 +43,10 @@ class Draws:
         amounts = self._amounts
         angle = np.deg2rad(self._uniform(amounts.rotation, count))
         shear = self._uniform(amounts.shear, count)
-        wide, high = 1.0 + self._uniform(amounts.scale, count), 1.0 + self._uniform(amounts.scale, count)
+        wide, high = (
+            1.0 + self._uniform(amounts.scale, count),
+            1.0 + self._uniform(amounts.scale, count),
+        )
         cos, sin = np.cos(angle), np.sin(angle)
         # new = R(angle) · S(wide, high) · H(shear) · old, undone from the left.
         maps = np.zeros((count, 2, 3))
@@ -53,9 +54,7 @@ class Draws:
         maps[:, 0, 0], maps[:, 0, 1] = cos / wide, sin / wide
         maps[:, 0, :2] -= shear[:, None] * maps[:, 1, :2]
         shift = amounts.shift * self._side / ink.SIDE
-        maps[:, 0, 2], maps[:, 1, 2] = (
-            self._uniform(shift, count) for _ in range(2)
-        )
+        maps[:, 0, 2], maps[:, 1, 2] = (self._uniform(shift, count) for _ in range(2))
         return maps
 
 
@@ -74,9 +73,7 @@ def vary(pictures: Any, maps: Any, moves: Any, pen: Any, gain: Any) -> Any:
     y, x = (part.ravel() for part in np.meshgrid(axis, axis, indexing="ij"))
     at = tf.matmul(maps, np.stack([x, y, np.ones_like(x)]).astype(np.float32)) + middle
     nodes = int(moves.shape[-1] ** 0.5)
-    at_x, at_y = (
-        at[:, i] + tf.matmul(moves[i], _smooth_field(side, nodes)) for i in range(2)
-    )
+    at_x, at_y = (at[:, i] + tf.matmul(moves[i], _smooth_field(side, nodes)) for i in range(2))
     return tf.reshape(_sample(varied, at_y, at_x), (count, side, side))
 
 
@@ -118,22 +115,45 @@ def _sample(pictures: Any, y: Any, x: Any) -> Any:
     return above + (below - above) * down
 
 
-def slash(zero: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A zero, (28, 28) in 0..1, with the slash through it that some people write.
+def slash_zero(zero: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A zero, (28, 28) float32 in 0..1, with the slash through it that some people write."""
+    large = np.pad(zero.astype(np.float64), _ROOM)
+    top, bottom, left, right = _bounds(large)
+    x = (left + right) / 2 + rng.uniform(-1.0, 1.0)
+    y = (top + bottom) / 2 + rng.uniform(-1.0, 1.0)
+    reach_x = rng.uniform(0.2, 0.75) * (right - left)
+    reach_y = rng.uniform(0.35, 0.65) * (bottom - top)
+    return _draw_on(large, [[x + reach_x, y - reach_y], [x - reach_x, y + reach_y]], rng)
 
-    The slash may reach beyond the ring, so the whole is fitted again as MNIST's digits were.
-    """
-    room = 10
-    large = np.pad(zero.astype(np.float64), room)
-    rows, columns = np.flatnonzero(large.any(axis=1)), np.flatnonzero(large.any(axis=0))
-    middle_y, middle_x = (rows[0] + rows[-1] + 1) / 2, (columns[0] + columns[-1] + 1) / 2
-    reach_y = rng.uniform(0.35, 0.65) * len(rows)
-    reach_x = rng.uniform(0.35, 0.75) * len(columns)
-    middle_x += rng.uniform(-1.0, 1.0)
-    middle_y += rng.uniform(-1.0, 1.0)
-    ends = np.array([[middle_x + reach_x, middle_y - reach_y], [middle_x - reach_x, middle_y + reach_y]])
-    line = ink.coverage([ends], rng.uniform(0.7, 1.4), len(large))
-    return ink.fit(np.maximum(large, line)).astype(np.float32)
+
+def flag_one(one: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A one, (28, 28) float32 in 0..1, with the upstroke that continental hands begin it with."""
+    large = np.pad(one.astype(np.float64), _ROOM)
+    top, bottom, _, _ = _bounds(large)
+    row = large[top]
+    x, y = float((row * np.arange(len(row))).sum() / row.sum()) + 0.5, top + 1.0
+    back, down = rng.uniform(0.15, 0.5), rng.uniform(0.12, 0.45)
+    height = bottom - top
+    return _draw_on(large, [[x - back * height, y + down * height], [x, y]], rng)
+
+
+STYLES = {"slashed_zeros": (0, slash_zero), "flagged_ones": (1, flag_one)}
+"""Field of `Augmentation` -> the digit that is written so, and how to."""
+
+_ROOM = 10  # pixels around a digit for what is added to it
+
+
+def _draw_on(large: np.ndarray, line: list[list[float]], rng: np.random.Generator) -> np.ndarray:
+    """Add a pen line, and fit the whole again as MNIST's digits were."""
+    added = ink.coverage([np.array(line)], rng.uniform(0.7, 1.4), len(large))
+    return ink.fit(np.maximum(large, added)).astype(np.float32)
+
+
+def _bounds(picture: np.ndarray) -> tuple[int, int, int, int]:
+    """Top, bottom, left, right of what is above a half; the ends are excluded."""
+    bold = picture >= 0.5 * picture.max()
+    rows, columns = np.flatnonzero(bold.any(axis=1)), np.flatnonzero(bold.any(axis=0))
+    return int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
 
 
 def _smooth_field(side: int, nodes: int) -> np.ndarray:

@@ -17,6 +17,7 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -35,9 +36,7 @@ MNIST_SHA256 = {
     "x_test": "6d87418db22cc8025d05968bec9bd5c3932904b23485740db143a061a2c9d161",
     "y_test": "ddeff807876a9661a1110d45c266c86239a3a1b7d37da0c3716a7a683c852ff5",
 }
-_WAYS_OUT = (
-    "give the path of an mnist.npz with --data, set MNIST_PATH, or train on --data digits"
-)
+_WAYS_OUT = "give the path of an mnist.npz with --data, set MNIST_PATH, or train on --data digits"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +68,7 @@ def load(source: str | Path) -> Dataset:
 def split(
     x: np.ndarray, y: np.ndarray, *, share: float = VALIDATION_SHARE, seed: int = SPLIT_SEED
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Shuffle by `seed` and split off the last `share`: x and y to train on, x and y to validate."""
+    """Shuffle by `seed`, split off the last `share`: x, y to train on, x, y to validate."""
     order = np.random.default_rng(seed).permutation(len(x))
     kept = len(x) - round(len(x) * share)
     train, held = order[:kept], order[kept:]
@@ -90,8 +89,8 @@ def find_mnist(*, url: str = MNIST_URL, environment: Mapping[str, str] = os.envi
     named = environment.get("MNIST_PATH")
     if named:
         return Path(named)
-    home = environment.get("KERAS_HOME") or Path(environment.get("HOME", "~")).expanduser() / ".keras"
-    cached = Path(home) / "datasets" / "mnist.npz"
+    home = Path(environment.get("HOME", "~")).expanduser()
+    cached = Path(environment.get("KERAS_HOME", home / ".keras")) / "datasets" / "mnist.npz"
     if not cached.is_file():
         download_mnist(url, cached)
     return cached
@@ -119,9 +118,10 @@ def download_mnist(url: str, path: Path) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def _fetch(url: str, stream) -> None:  # type: ignore[no-untyped-def]
+def _fetch(url: str, stream: BinaryIO) -> None:
     try:
-        with urllib.request.urlopen(url, timeout=DOWNLOAD_TIMEOUT_SECONDS) as answer:
+        # The address is the program's own; only a test gives another.
+        with urllib.request.urlopen(url, timeout=DOWNLOAD_TIMEOUT_SECONDS) as answer:  # noqa: S310
             shutil.copyfileobj(answer, stream)
     except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
         reason = getattr(error, "reason", error)
@@ -163,7 +163,7 @@ def read_mnist(path: Path, *, called: str | None = None) -> Dataset:
 
 
 def _expected() -> str:
-    return f"MNIST's 60,000 + 10,000 digits as x_train, y_train, x_test, y_test expected; {_WAYS_OUT}"
+    return f"MNIST's 60,000 + 10,000 digits as x_train, y_train, … expected; {_WAYS_OUT}"
 
 
 def _digits() -> Dataset:

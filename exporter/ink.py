@@ -1,7 +1,7 @@
 """Ink: what a person drew, as the 28x28 input that an MNIST model was trained on.
 
 Owns the preprocessing contract "mnist-ink" version 1, Python half; `docs/ink.md` says every step as
-a formula, and `exporter/player/ink.js` is the other half. Both are pinned by `tests/vectors/ink.json`.
+a formula; `exporter/player/ink.js` is the other half. `tests/vectors/ink.json` pins both.
 Only + - * / and sqrt in float64, in a fixed order, so that every machine gives the same numbers.
 May import `exporter.picture` (pixels to ink) and `exporter.errors`.
 
@@ -138,7 +138,9 @@ def coverage(lines: Sequence[np.ndarray], radius: float, side: int) -> np.ndarra
     x, y = grid[None, :], grid[:, None]
     nearest = np.full((count, count), np.inf)
     for line in lines:
-        for start, end in zip(line[: max(1, len(line) - 1)], line[min(1, len(line) - 1) :]):
+        # A dot is a segment from itself to itself.
+        ends = line[1:] if len(line) > 1 else line
+        for start, end in zip(line, ends, strict=False):
             _near(nearest, x, y, start, end, radius + 1.0)
     covered = np.minimum(1.0, np.maximum(0.0, (radius - np.sqrt(nearest)) * SUBSAMPLES + 0.5))
     total = np.zeros((side, side))
@@ -149,7 +151,12 @@ def coverage(lines: Sequence[np.ndarray], radius: float, side: int) -> np.ndarra
 
 
 def _near(
-    nearest: np.ndarray, x: np.ndarray, y: np.ndarray, start: np.ndarray, end: np.ndarray, reach: float
+    nearest: np.ndarray,
+    x: np.ndarray,
+    y: np.ndarray,
+    start: np.ndarray,
+    end: np.ndarray,
+    reach: float,
 ) -> None:
     """Lower `nearest` to the squared distances to one segment, within `reach` of its bounds."""
     rows = _window(start[1], end[1], reach, len(nearest))

@@ -57,7 +57,7 @@ def decode(picture: Picture) -> np.ndarray:
         BadPicture: No picture, or one that cannot be decoded.
         MachineFailed: The file could not be read.
     """
-    from PIL import Image, ImageOps
+    from PIL import Image, ImageOps, UnidentifiedImageError
 
     if isinstance(picture, np.ndarray):
         return _from_array(picture)
@@ -77,7 +77,7 @@ def decode(picture: Picture) -> np.ndarray:
         raise BadPicture(f"{name}: no such file") from None
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         raise BadPicture(f"{name}: too large a picture: {error}") from None
-    except (Image.UnidentifiedImageError, SyntaxError, ValueError, EOFError) as error:
+    except (UnidentifiedImageError, SyntaxError, ValueError, EOFError) as error:
         raise BadPicture(
             f"{name}: no picture that can be read ({error}); give a PNG, JPEG, WebP or GIF"
         ) from None
@@ -104,7 +104,7 @@ def flatten(pixels: np.ndarray) -> np.ndarray:
 
 
 def shrink(pixels: np.ndarray) -> np.ndarray:
-    """Average blocks of k x k pixels so that no side is over LARGEST_SIDE; cut what is left over."""
+    """Average blocks of k x k pixels until no side is over LARGEST_SIDE; cut what is left."""
     height, width = pixels.shape[:2]
     k = -(-max(height, width) // LARGEST_SIDE)
     if k == 1:
@@ -131,7 +131,7 @@ def _from_array(array: np.ndarray) -> np.ndarray:
 
 
 def _border(shape: tuple[int, ...]) -> np.ndarray:
-    """True on the four strips along the edges, 1/32 of the smaller side wide, at least one pixel."""
+    """True on four strips along the edges, 1/32 of the smaller side wide, at least a pixel."""
     strip = max(1, min(shape[0], shape[1]) // 32)
     mask = np.ones(shape[:2], dtype=bool)
     mask[strip:-strip, strip:-strip] = False

@@ -116,6 +116,7 @@ class Augmentation:
         pen: How far strokes may grow thicker (+) or thinner (-), in pixels.
         contrast: How much harder than MNIST's own the edge of a stroke may be.
         slashed_zeros: Share of the zeros that get a slash, as some people write them.
+        flagged_ones: Share of the ones that get an upstroke, as continental hands begin them.
         plain: Share of the pictures that stay as they are.
     """
 
@@ -128,6 +129,7 @@ class Augmentation:
     pen: float = 0.0
     contrast: float = 0.0
     slashed_zeros: float = 0.0
+    flagged_ones: float = 0.0
     plain: float = 0.0
 
 
@@ -393,6 +395,7 @@ class _Table:
             pen=self.number("pen", 0.0, 3.0, 0.0),
             contrast=self.number("contrast", 0.0, 10.0, 0.0),
             slashed_zeros=self.number("slashed_zeros", 0.0, 1.0, 0.0),
+            flagged_ones=self.number("flagged_ones", 0.0, 1.0, 0.0),
             plain=self.number("plain", 0.0, 1.0, 0.0),
         )
         self.end()

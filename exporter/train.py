@@ -73,8 +73,11 @@ def fit(
     The same recipe, data and seed give the same weights on one machine. Sets Keras' global seed.
 
     Args:
-        recipe: What to train; `epochs`, `batch_size` and `seed` replace its own.
+        recipe: What to train.
         dataset: Pictures of the recipe's input shape.
+        epochs: Instead of the recipe's.
+        batch_size: Instead of the recipe's.
+        seed: Instead of the recipe's.
         published: The published schedule: its epochs and batch size, no augmentation, a constant
             learning rate, 80 % of the training pictures.
         held_out: Train on 80 % and report the figures of the other 20 % as "validation": that is
@@ -90,12 +93,12 @@ def fit(
     import keras
 
     keras.utils.set_random_seed(recipe.training.seed)
-    held_out = held_out or published
-    x, y, x_held, y_held = dataset.x_train, dataset.y_train, None, None
-    if held_out:
-        x, y, x_held, y_held = data.split(x, y)
+    train, held = (dataset.x_train, dataset.y_train), None
+    if held_out or published:
+        x, y, x_held, y_held = data.split(*train)
+        train, held = (x, y), (x_held, y_held)
     model = architecture.build(recipe)
-    history = _run(recipe, model, (x, y), (x_held, y_held) if held_out else None, on_epoch)
+    history = _run(recipe, model, train, held, on_epoch)
     metrics: dict[str, Any] = {
         "recipe": recipe.name,
         "fingerprint": recipe.fingerprint,
@@ -104,11 +107,11 @@ def fit(
         "epochs": recipe.training.epochs,
         "batch_size": recipe.training.batch_size,
         "seed": recipe.training.seed,
-        "trained_on": len(x),
+        "trained_on": len(train[0]),
         "test": evaluate.figures(evaluate.predict(model, dataset.x_test), dataset.y_test),
     }
-    if x_held is not None and y_held is not None:
-        metrics["validation"] = evaluate.figures(evaluate.predict(model, x_held), y_held)
+    if held is not None:
+        metrics["validation"] = evaluate.figures(evaluate.predict(model, held[0]), held[1])
     return Trained(_bare(model), history, metrics)
 
 
@@ -136,12 +139,15 @@ def adapt(
             optimizer_arguments={"learning_rate": 0.001},
         )
         augmentation = Augmentation()
-    for name, value, low in (("epochs", epochs, 1), ("batch_size", batch_size, 1), ("seed", seed, 0)):
+    numbers = {"epochs": (epochs, 1), "batch_size": (batch_size, 1), "seed": (seed, 0)}
+    given: dict[str, Any] = {}
+    for name, (value, low) in numbers.items():
         if value is None:
             continue
         if not low <= value < 2**32:
             raise BadUsage(f"{name}: a whole number from {low} expected, {value} found")
-        training = replace(training, **{name: value})
+        given[name] = value
+    training = replace(training, **given)
     return replace(recipe, training=training, augmentation=augmentation)
 
 
@@ -230,21 +236,37 @@ def _blocks(
     rng = np.random.default_rng(recipe.training.seed)
     amounts, size = recipe.augmentation, recipe.training.batch_size
     draws = augment.Draws(amounts, inputs.shape[1], rng)
-    zeros = np.flatnonzero(labels == 0) if amounts.slashed_zeros else np.empty(0, int)
-    slashed = np.stack([augment.slash(inputs[i], rng) for i in zeros]) if len(zeros) else None
-    slash_of = np.full(len(inputs), -1)
-    slash_of[zeros] = np.arange(len(zeros))
+    restyle = _restyler(amounts, inputs, labels, rng)
     block_size = max(1, BLOCK // size) * size
     order = np.empty(0, int)
     while True:
         while len(order) < block_size:
             order = np.concatenate([order, rng.permutation(len(inputs))])
         block, order = order[:block_size], order[block_size:]
+        yield restyle(block), targets[block], draws.draw(block_size)
+
+
+def _restyler(
+    amounts: Augmentation, inputs: np.ndarray, labels: np.ndarray, rng: np.random.Generator
+) -> Callable[[np.ndarray], np.ndarray]:
+    """From indices to pictures, some in the other ways of writing that `amounts` asks for."""
+    share = np.zeros(len(inputs), np.float32)
+    restyled = np.zeros(len(inputs), int)
+    others: list[np.ndarray] = []
+    for key, (digit, restyle) in augment.STYLES.items():
+        if getattr(amounts, key) > 0.0:
+            for index in np.flatnonzero(labels == digit):
+                share[index], restyled[index] = getattr(amounts, key), len(others)
+                others.append(restyle(inputs[index], rng))
+    pool = np.stack(others) if others else inputs[:1]
+
+    def pick(block: np.ndarray) -> np.ndarray:
         pictures = inputs[block]
-        if slashed is not None:
-            chosen = (slash_of[block] >= 0) & (rng.random(block_size) < amounts.slashed_zeros)
-            pictures[chosen] = slashed[slash_of[block[chosen]]]
-        yield pictures, targets[block], draws.draw(block_size)
+        chosen = rng.random(len(block)) < share[block]
+        pictures[chosen] = pool[restyled[block[chosen]]]
+        return pictures
+
+    return pick
 
 
 def _targets(recipe: Recipe, labels: np.ndarray) -> np.ndarray:
