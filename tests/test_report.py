@@ -411,6 +411,8 @@ def test_sizes_are_told_in_decimal_units() -> None:
 def test_a_cell_says_how_to_run_it_again_with_its_data() -> None:
     row = Row("onnx", "float32", "onnxruntime", "cpu", "mnist-test", 1, "passed")
     assert view.command(row) == "exporter parity BUNDLE --runtimes onnxruntime --data mnist"
+    in_file = replace(row, samples_name="weights", runtime="weights", backend="file")
+    assert view.command(in_file) == "exporter parity BUNDLE"
     golden = replace(row, samples_name="golden/noise", runtime="a b")
     assert view.command(golden) == "exporter parity BUNDLE --runtimes 'a b'"
 

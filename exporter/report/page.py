@@ -149,7 +149,7 @@ def environment() -> jinja2.Environment:
 
 def _facts(report: ParityReport) -> list[tuple[str, str]]:
     """The strip of figures under the verdict."""
-    ran = [row for row in report.rows if row.status != "not_run" and row.runtime != "weights"]
+    ran = [row for row in report.rows if row.status != "not_run" and row.backend != view.FILE]
     exact = [row.max_abs for row in ran if row.precision == "float32" and row.max_abs is not None]
     facts = [
         ("rows passed", f"{report.count('passed'):,}"),

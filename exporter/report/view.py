@@ -20,6 +20,8 @@ from exporter.report import charts, pictures, wording
 
 Answers = Mapping[Row, Sequence[np.ndarray]]
 _Key = tuple[str, str, str, str, str, int]
+FILE = "file"
+"""The backend of rows in which a file was read and nothing was run."""
 _DATA_SET = "-test"
 _MOST_PICTURES = 4
 _MOST_WORST = 8
@@ -146,7 +148,7 @@ def label(number: int, manifest: Manifest) -> str:
 
 def command(row: Row) -> str:
     """The command that runs a row again."""
-    if row.runtime == "weights":
+    if row.backend == FILE:
         return "exporter parity BUNDLE"
     text = f"exporter parity BUNDLE --runtimes {shlex.quote(row.runtime)}"
     if not row.samples_name.endswith(_DATA_SET):
