@@ -15,6 +15,7 @@ const MODULES = join(HERE, "node_modules");
 const ASSETS = [
   "@tensorflow/tfjs-backend-wasm/wasm-out/tfjs-backend-wasm-simd.wasm",
   "onnxruntime-web/dist/ort-wasm-simd-threaded.wasm",
+  "onnxruntime-web/dist/ort-wasm-simd-threaded.asyncify.wasm",
 ];
 
 /**

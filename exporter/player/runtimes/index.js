@@ -45,7 +45,7 @@ export const RUNTIMES = Object.freeze({
   },
   onnx: {
     formats: ["onnx"],
-    backends: ["wasm"],
+    backends: ["wasm", "webgpu"],
     load: () => import("./onnx.js"),
   },
 });

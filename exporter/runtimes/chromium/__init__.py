@@ -279,6 +279,6 @@ class OnnxRuntimeWebInChromium(_InChromium):
     """ONNX Runtime Web."""
 
     name = "onnxruntime-web-browser"
-    backends = ("wasm",)
+    backends = ("wasm", "webgpu")
     formats = frozenset({"onnx"})
     player_runtime = "onnx"
