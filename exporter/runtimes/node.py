@@ -29,6 +29,9 @@ HOST = DIST / "node" / "host.js"
 REQUEST_SECONDS = 300.0
 """How long one request may take before the process is ended: a batch of a big model takes 20."""
 
+ENDING_SECONDS = 5.0
+"""How long a process whose output has ended may take to end itself."""
+
 STDERR_BYTES = 2000
 """How much of what the process printed goes into an error."""
 
@@ -92,11 +95,16 @@ class NodeProcess:
         return self._process.poll() is None
 
     def _epitaph(self, operation: str, timed_out: bool) -> str:
-        """What is known of a process that no longer answers, in one line."""
+        """What is known of a process that no longer answers, in one line; it has ended after that."""
+        try:
+            status = self._process.wait(ENDING_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            status = self._process.wait()
         if timed_out:
             cause = f"took more than {self._request_seconds:g} s and was ended"
         else:
-            cause = f"ended with status {self._process.wait()}"
+            cause = f"ended with status {status}"
         self._stderr.seek(0)
         printed = " ".join(self._stderr.read().decode("utf-8", "replace").split())
         printed = f"; it printed: {printed[-STDERR_BYTES:]}" if printed else ""

@@ -36,9 +36,13 @@ def manifest(directory: Path, artifact: Artifact) -> Manifest:
     )  # fmt: skip
 
 
-def write(directory: Path, format: str) -> tuple[Manifest, Artifact]:
-    """Write the model below `directory`; returns its manifest and its one artefact."""
-    path, others = _WRITERS[format](directory)
+def write(directory: Path, format: str, **options: str) -> tuple[Manifest, Artifact]:
+    """Write the model below `directory`; returns its manifest and its one artefact.
+
+    Options of "tfjs-graph": `product`, the op that multiplies, "MatMul" or "Einsum"; `last`, the op
+    that passes the sum on.
+    """
+    path, others = _WRITERS[format](directory, **options)
     artifact = Artifact(format, "float32", path, measure(directory, [path, *others]))
     return manifest(directory, artifact), artifact
 
@@ -96,7 +100,9 @@ def _layers(directory: Path) -> tuple[str, list[str]]:
     return "tfjs/layers/model.json", [f"tfjs/layers/group1-shard{i}of2.bin" for i in (1, 2)]
 
 
-def _graph(directory: Path) -> tuple[str, list[str]]:
+def _graph(
+    directory: Path, product: str = "MatMul", last: str = "Identity"
+) -> tuple[str, list[str]]:
     folder = directory / "tfjs" / "graph"
     weights = _write_weights(folder)
     number = {"T": {"type": "DT_FLOAT"}}
@@ -110,14 +116,17 @@ def _graph(directory: Path) -> tuple[str, list[str]]:
         return node(name, "Const", dtype={"type": "DT_FLOAT"}, value={"tensor": tensor})
 
     sizes = {"dim": [{"size": "-1"}, {"size": "3"}]}
+    # "ij,jk->ik" in base64, as texts stand in TF.js' graphs.
+    equation = {"s": "aWosamstPmlr"}
+    einsum = {"equation": equation, "N": {"i": "2"}} if product == "Einsum" else {}
     nodes = [
         node("x", "Placeholder", dtype={"type": "DT_FLOAT"}, shape={"shape": sizes}),
         constant("dense/kernel", 3, 2),
         constant("dense/bias", 2),
-        node("product", "MatMul", "x", "dense/kernel", **number),
+        node("product", product, "x", "dense/kernel", **number, **einsum),
         node("sum", "BiasAdd", "product", "dense/bias", **number),
         node("Identity", "Relu", "sum", **number),
-        node("Identity_1", "Identity", "sum", **number),
+        node("Identity_1", last, "sum", **number),
     ]
     document = {
         "format": "graph-model",

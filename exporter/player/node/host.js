@@ -7,9 +7,10 @@
  * @module
  */
 
-import { createReadStream, writeSync } from "node:fs";
+import { writeSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import process from "node:process";
 import { messageOf } from "../errors.js";
 import { parseManifest } from "../manifest.js";
 import { RUNTIMES } from "../runtimes/index.js";
@@ -161,5 +162,6 @@ async function answer(frame) {
 // Whatever a library prints belongs on stderr: stdout holds frames.
 console.log = console.info = console.debug = console.error;
 
-const take = demand(createReadStream("", { fd: 0 }));
+// Not a file stream on 0: its blocked read would keep a process that failed from ending.
+const take = demand(process.stdin);
 for (let frame = await readFrame(take); frame; frame = await readFrame(take)) await answer(frame);
