@@ -97,7 +97,9 @@ def from_picture(picture: Picture) -> np.ndarray | None:
     from exporter import picture as pictures
 
     found = pictures.ink_of(picture)
-    return None if found is None else fit(found).astype(np.float32)
+    if found is None:
+        return None
+    return fit(pictures.thicken(found, PEN)).astype(np.float32)
 
 
 def fit(picture: np.ndarray) -> np.ndarray:
