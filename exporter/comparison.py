@@ -1,8 +1,8 @@
 """Runs every artefact of a bundle in every runtime at hand, and has the answers judged.
 
 Owns the order of work; which samples at which batch sizes is `exporter.schedule`'s, the judgement
-`exporter.parity`'s. May import runtimes, formats, golden, source, schedule, parity, gates,
-manifest and errors.
+`exporter.parity`'s. May import runtimes, formats, golden, source, activations, schedule,
+parity, gates, manifest and errors.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from exporter import formats, gates, runtimes, schedule
+from exporter import activations, formats, gates, runtimes, schedule
 from exporter.errors import ExporterError, UnsupportedModel
 from exporter.keras_file import trusting
 from exporter.manifest import Artifact, Manifest
@@ -71,6 +71,7 @@ def compare(
     if golden is not None:
         rows.append(_golden_row(golden, manifest, sample_sets))
     answers: dict[Row, tuple[np.ndarray, ...]] = {}
+    half_float = None
     with ExitStack() as started:
         started.enter_context(trusting(source.custom_objects, source.unsafe))
         for name in runtime_names or runtimes.NAMES:
@@ -82,10 +83,13 @@ def compare(
                 )
                 rows += bench.run(mine, started)
                 answers |= bench.answers
+            if mine and half_float is None and gates.HALF_BACKENDS & set(runtime.backends):
+                on_progress("the ranges of all layers")
+                half_float = activations.half_float(source, sample_sets)
     order = {name: index for index, name in enumerate(runtimes.NAMES)}
     places = {artifact.id: index for index, artifact in enumerate(chosen)}
     rows.sort(key=lambda row: (places[row.artifact], order.get(row.runtime, -1)))
-    return ParityReport(manifest.name, tuple(rows), answers=answers)
+    return ParityReport(manifest.name, tuple(rows), half_float=half_float, answers=answers)
 
 
 def _golden_row(golden: Golden, manifest: Manifest, sample_sets: Sequence[Samples]) -> Row:
@@ -173,7 +177,7 @@ class _Bench:
     def _unable(self, artifact: Artifact, backend: str, reason: str) -> Row:
         return Row(
             artifact.format, artifact.precision, self.runtime.name, backend, "all", 1,
-            "not_run", reason,
+            "not_run", reason, advisory=backend in gates.HALF_BACKENDS,
         )  # fmt: skip
 
     def _rows(self, engine: runtimes.Engine, artifact: Artifact, backend: str) -> list[Row]:

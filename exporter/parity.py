@@ -1,7 +1,7 @@
 """Predictions to verdicts: does an artefact answer what Keras answers?
 
-Owns the classes of a parity report and the judgement of one row. NumPy, `exporter.gates` and
-`exporter.errors` only: what runs the artefacts is `exporter.comparison`.
+Owns the classes of a parity report and the judgement of one row. NumPy, `exporter.gates`,
+`exporter.half_float` and `exporter.errors` only: what runs the artefacts is `exporter.comparison`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from exporter.gates import FLUSHED, KERAS_ERROR_FACTOR, Gate
+from exporter.half_float import HalfFloat
 
 Status = Literal["passed", "failed", "not_run"]
 HISTOGRAM_EDGES = tuple(10.0**power for power in range(-12, 1))
@@ -94,6 +95,8 @@ class Row:
             compressed; None outside a page.
         ran_on: What actually ran, in the runtime's own words.
         note: What the reader should know: fewer samples than there are.
+        advisory: A failure is told and holds nothing back: GPUs of phones are weaker than what
+            the artefact was made for, and the player notices and takes another backend there.
     """
 
     format: str
@@ -119,6 +122,7 @@ class Row:
     bytes_fetched: int | None = None
     ran_on: str = ""
     note: str = ""
+    advisory: bool = False
 
     @property
     def artifact(self) -> str:
@@ -132,6 +136,7 @@ class ParityReport:
 
     Attributes:
         reported: Findings that are not gated (NaN, infinities, an empty batch), for people.
+        half_float: Whether the model's values fit into the 16-bit floats of phones' GPUs.
         answers: Per row what the artefact answered on the row's worst sample, one array per
             output without the samples' axis; for pictures, in no file.
     """
@@ -139,6 +144,7 @@ class ParityReport:
     name: str
     rows: tuple[Row, ...]
     reported: tuple[Mapping[str, Any], ...] = ()
+    half_float: HalfFloat | None = None
     answers: Mapping[Row, tuple[np.ndarray, ...]] = field(default_factory=dict, repr=False)
 
     def count(self, status: Status) -> int:
@@ -147,8 +153,13 @@ class ParityReport:
 
     @property
     def failed(self) -> tuple[Row, ...]:
-        """The rows that failed."""
-        return tuple(row for row in self.rows if row.status == "failed")
+        """The rows that failed and by which the artefact fails."""
+        return tuple(row for row in self.rows if row.status == "failed" and not row.advisory)
+
+    @property
+    def warned(self) -> tuple[Row, ...]:
+        """The advisory rows that failed."""
+        return tuple(row for row in self.rows if row.status == "failed" and row.advisory)
 
     @property
     def not_run(self) -> tuple[Row, ...]:
@@ -161,7 +172,7 @@ class ParityReport:
         Args:
             strict: Rows that were not run count as failures.
         """
-        if not self.rows or self.count("passed") + self.count("failed") == 0:
+        if all(row.status == "not_run" or row.advisory for row in self.rows):
             return f"{self.name}: nothing was compared, and that is no proof"
         if self.failed:
             row = self.failed[0]
@@ -201,10 +212,12 @@ class ParityReport:
         return {
             "name": self.name,
             "passed": self.count("passed"),
-            "failed": self.count("failed"),
+            "failed": len(self.failed),
+            "warned": len(self.warned),
             "not_run": self.count("not_run"),
             "rows": [asdict(row) for row in self.rows],
             "reported": [dict(item) for item in self.reported],
+            "half_float": self.half_float.to_document() if self.half_float else None,
         }
 
 

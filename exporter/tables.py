@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from exporter.recipe import Recipe
     from exporter.train import Epoch
 
-_STYLES = {"passed": "green", "failed": "bold red", "not run": "yellow"}
+_STYLES = {"passed": "green", "failed": "bold red", "warned": "yellow", "not run": "yellow"}
 
 
 def _console(stderr: bool = False) -> Console:
@@ -104,10 +104,9 @@ def training_progress(name: str, live: bool) -> Iterator[Callable[[Epoch], None]
 
 
 def _outcomes(rows: Sequence[Row]) -> str:
-    counts = {
-        word: sum(row.status == status for row in rows)
-        for status, word in (("passed", "passed"), ("failed", "failed"), ("not_run", "not run"))
-    }
+    words = {"passed": "passed", "failed": "failed", "not_run": "not run"}
+    found = ["warned" if r.advisory and r.status == "failed" else words[r.status] for r in rows]
+    counts = {word: found.count(word) for word in _STYLES}
     parts = [f"[{_STYLES[word]}]{count} {word}[/]" for word, count in counts.items() if count]
     return ", ".join(parts) or "[bold red]nothing was compared[/]"
 
@@ -120,7 +119,13 @@ def export_row(result: Result, directory: Path) -> dict[str, Any]:
         "directory": str(directory),
         "artifacts": {a.id: a.size_bytes for a in result.manifest.artifacts},
         "skipped": {f"{s.format}/{s.precision}": s.reason for s in result.manifest.skipped},
-        "parity": {status: report.count(status) for status in ("passed", "failed", "not_run")},
+        "parity": {
+            "passed": report.count("passed"),
+            "failed": len(report.failed),
+            "warned": len(report.warned),
+            "not_run": report.count("not_run"),
+        },
+        "half_float": report.half_float.verdict if report.half_float else None,
         "not_run": _unrun(report),
         "remarks": list(result.remarks),
         "seconds": round(result.seconds, 2),
@@ -205,6 +210,9 @@ def show_parity(report: ParityReport) -> None:
     for row in report.failed:
         place = f"{row.artifact} on {row.runtime} {row.backend}, {row.samples_name}"
         console.print(f"[red]{escape(place)}: {escape(row.reason)}[/]", soft_wrap=True)
+    if report.half_float:
+        style = "green" if report.half_float.safe and not report.warned else "yellow"
+        console.print(f"[{style}]phones: {escape(report.half_float.verdict)}[/]", soft_wrap=True)
     _show_unrun(console, _unrun(report))
 
 

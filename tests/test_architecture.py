@@ -37,7 +37,7 @@ FLOORS = (
     ),
     ("exporter.ink", "exporter.drawn_digits"),
     ("exporter.picture",),
-    ("exporter.graphs",),
+    ("exporter.graphs", "exporter.activations"),
     ("exporter.source",),
     (
         "exporter.keras_file",
@@ -48,7 +48,7 @@ FLOORS = (
     ),
     ("exporter.schedule",),
     ("exporter.parity", "exporter.publish", "exporter.browser", "exporter.versions"),
-    ("exporter.gates", "exporter.manifest"),
+    ("exporter.gates", "exporter.half_float", "exporter.manifest"),
     ("exporter.recipe",),
     ("exporter.toml_lines", "exporter.errors"),
 )
