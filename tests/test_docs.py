@@ -1,0 +1,83 @@
+"""The docs run: the notebook is executed, links lead somewhere, the README's Python works."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import nbclient
+import nbformat
+import numpy as np
+import pytest
+
+from exporter import formats, runtimes
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def test_the_notebook_runs_from_top_to_bottom(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    notebook = nbformat.read(ROOT / "docs" / "quickstart.ipynb", as_version=4)
+    client = nbclient.NotebookClient(
+        notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": tmp_path}}
+    )
+    client.execute()
+    printed = "".join(
+        output.get("text", "") for cell in notebook.cells for output in cell.get("outputs", [])
+    )
+    assert "tfjs-layers/float32" in printed
+    assert "left out" not in printed
+    assert (tmp_path / "out" / "quickstart" / "digits" / "manifest.json").exists()
+
+
+def test_the_notebook_is_kept_without_outputs() -> None:
+    notebook = nbformat.read(ROOT / "docs" / "quickstart.ipynb", as_version=4)
+    assert not any(cell.get("outputs") for cell in notebook.cells)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_to_a_file_leads_to_one(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
+    missing = [link for link in links if not (page.parent / link).exists()]
+    assert missing == []
+
+
+def test_the_readmes_python_runs(
+    tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    (snippet,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    shutil.copy(tiny_bundle / "keras" / "model.keras", tmp_path / "my-model.keras")
+    monkeypatch.chdir(tmp_path)
+    exec(compile(snippet, "README.md", "exec"), {"x": np.zeros((2, 28, 28), np.float32)})
+    assert (tmp_path / "models" / "mine" / "manifest.json").exists()
+
+
+def test_every_path_of_the_bundle_in_the_readme_is_that_of_a_format(tiny_bundle: Path) -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    (tree,) = re.findall(r"```\nmodels/<name>/\n(.*?)```", readme, re.DOTALL)
+    said = {line.split()[0] for line in tree.splitlines()}
+    # A user's model has no training record.
+    there = {path for path in said if (tiny_bundle / path).exists()}
+    assert said - there == {"keras/training.json"}
+
+
+def test_architecture_names_every_module() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    modules = {
+        path.stem if path.is_file() else path.name
+        for path in (ROOT / "exporter").iterdir()
+        if path.suffix == ".py" or (path / "__init__.py").exists()
+    }
+    unnamed = {name for name in modules if not name.startswith("__") and f"`{name}`" not in text}
+    assert unnamed == set()
+
+
+def test_the_tables_hold_what_they_name() -> None:
+    for package in (formats, runtimes):
+        for name in package.NAMES:
+            assert package.get(name).name == name
