@@ -60,7 +60,13 @@ await rm(OUT, { recursive: true, force: true });
 await mkdir(OUT, { recursive: true });
 await build({
   absWorkingDir: HERE,
-  entryPoints: ["index.js", "node/host.js", "browser/host.js"],
+  entryPoints: [
+    { in: "index.js", out: "index" },
+    // A page names it in its one script tag: its address is short.
+    { in: "element/digit-pad.js", out: "digit-pad" },
+    { in: "node/host.js", out: "node/host" },
+    { in: "browser/host.js", out: "browser/host" },
+  ],
   outdir: OUT,
   bundle: true,
   splitting: true,

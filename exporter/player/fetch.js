@@ -9,34 +9,74 @@ import { BadBundle, messageOf } from "./errors.js";
 import { sha256 } from "./sha256.js";
 
 /**
- * Gives the bytes of a path relative to the manifest.
- * @typedef {(path: string) => Promise<Uint8Array<ArrayBuffer>>} Reader
+ * Gives the bytes of a path relative to the manifest; its size is told where it is known.
+ * @typedef {(path: string, sizeBytes?: number) => Promise<Uint8Array<ArrayBuffer>>} Reader
+ *
+ * @typedef {object} Progress
+ * @property {string} path The file, relative to the manifest.
+ * @property {number} loadedBytes
+ * @property {number | null} totalBytes null where it is not known before it is there.
+ *
+ * @typedef {object} Watch
+ * @property {AbortSignal} [signal] Ends what is being fetched.
+ * @property {(progress: Progress) => void} [onProgress]
  */
 
 /**
- * A reader of everything below the manifest's address.
- * @param {string | URL} manifestUrl
+ * A reader of everything below an address.
+ * @param {string | URL} baseUrl The manifest's, or the player's own.
+ * @param {Watch} [watch]
  * @returns {Reader}
  */
-export function readerFrom(manifestUrl) {
-  const base = new URL(manifestUrl, globalThis.location?.href);
-  return (path) => fetchBytes(new URL(path, base));
+export function readerFrom(baseUrl, watch = {}) {
+  const base = new URL(baseUrl, globalThis.location?.href);
+  return (path, sizeBytes) =>
+    fetchBytes(new URL(path, base), {
+      signal: watch.signal,
+      onBytes: (loadedBytes) => watch.onProgress?.({ path, loadedBytes, totalBytes: sizeBytes ?? null }),
+    });
 }
 
 /**
  * @param {URL} url
+ * @param {{signal?: AbortSignal, onBytes?: (loadedBytes: number) => void}} [watch]
  * @returns {Promise<Uint8Array<ArrayBuffer>>}
  * @throws {BadBundle} Not there, or the network failed.
  */
-export async function fetchBytes(url) {
+export async function fetchBytes(url, { signal, onBytes = () => {} } = {}) {
   let response;
   try {
-    response = await fetch(url, { credentials: "same-origin" });
-    if (response.ok) return new Uint8Array(await response.arrayBuffer());
+    response = await fetch(url, { credentials: "same-origin", signal });
+    if (response.ok) return await collect(response, onBytes);
   } catch (error) {
+    signal?.throwIfAborted();
     throw new BadBundle(`${url.href}: cannot be fetched: ${messageOf(error)}`, { cause: error });
   }
   throw new BadBundle(`${url.href}: status 200 expected, ${response.status} found`);
+}
+
+/**
+ * @param {Response} response
+ * @param {(loadedBytes: number) => void} onBytes
+ */
+async function collect(response, onBytes) {
+  const chunks = [];
+  let loadedBytes = 0;
+  if (response.body) {
+    const reader = response.body.getReader();
+    for (let { done, value } = await reader.read(); !done; { done, value } = await reader.read()) {
+      const chunk = /** @type {Uint8Array<ArrayBuffer>} */ (value);
+      chunks.push(chunk);
+      onBytes((loadedBytes += chunk.length));
+    }
+  }
+  const bytes = new Uint8Array(loadedBytes);
+  let offset = 0;
+  for (const chunk of chunks) {
+    bytes.set(chunk, offset);
+    offset += chunk.length;
+  }
+  return bytes;
 }
 
 /**
@@ -47,7 +87,7 @@ export async function fetchBytes(url) {
  * @throws {BadBundle} It holds something else.
  */
 export async function readVerified(read, file) {
-  const bytes = await read(file.path);
+  const bytes = await read(file.path, file.size_bytes);
   if (bytes.length !== file.size_bytes) {
     throw new BadBundle(`${file.path}: ${file.size_bytes} bytes expected, ${bytes.length} found`);
   }

@@ -49,8 +49,10 @@ export { Model } from "./model.js";
  * @property {readonly string[] | null} labels
  * @property {Readonly<Record<string, unknown>> | null} preprocessing
  *
- * @typedef {import("./candidates.js").Choice & {read?: Reader, readAsset?: Reader}} Options
- *   `read` and `readAsset`: where the bundle's and the player's files come from, if not by fetch.
+ * @typedef {import("./candidates.js").Choice & import("./fetch.js").Watch &
+ *   {read?: Reader, readAsset?: Reader}} Options
+ *   `signal` ends the loading, `onProgress` is told of every file; `read` and `readAsset`: where
+ *   the bundle's and the player's files come from, if not by fetch.
  */
 
 const GOLDEN_NAME = "golden.json";
@@ -64,21 +66,24 @@ const MANIFEST_NAME = "manifest.json";
  * @throws {BadBundle} The manifest or the golden vectors are not what they say they are.
  * @throws {BadInput} The bundle has nothing of what was asked for.
  * @throws {SelfTestFailed} No candidate is right; the message says of each why.
+ * @throws {DOMException} Its `signal` was aborted.
  */
 export async function load(manifestUrl, options = {}) {
   const base = new URL(manifestUrl, globalThis.location?.href);
-  const read = options.read ?? readerFrom(base);
-  const readAsset = options.readAsset ?? ((name) => fetchBytes(new URL(name, import.meta.url)));
-  const manifest = parseManifest(decode(await (options.read ? read(MANIFEST_NAME) : fetchBytes(base))));
+  const read = options.read ?? readerFrom(base, options);
+  const readAsset = options.readAsset ?? readerFrom(import.meta.url, options);
+  const manifest = parseManifest(decode(await (options.read ? read(MANIFEST_NAME) : fetchBytes(base, options))));
   const candidates = listCandidates(manifest.artifacts, options);
   const golden = parseGolden(decode(await readVerified(read, fileAt(manifest, GOLDEN_NAME))));
   checkGolden(golden, manifest);
   /** @type {Attempt[]} */
   const attempts = [];
   for (const candidate of candidates) {
+    options.signal?.throwIfAborted();
     const model = await attempt({ manifest, read, readAsset }, golden, candidate, attempts);
     if (model) return model;
   }
+  options.signal?.throwIfAborted();
   const reasons = attempts.map((one) => `${one.runtime} ${one.backend} ${one.format}/${one.precision}: ${one.reason}`);
   throw new SelfTestFailed(`${manifest.name}: no candidate works here: ${reasons.join("; ")}`);
 }

@@ -1,0 +1,345 @@
+/**
+ * `<digit-pad src="…/manifest.json">`: a canvas to draw a digit on, and a model's answer while one
+ * draws. What it offers to pages is written down in custom-elements.json, and nowhere else.
+ * Owns the element's life, its history and its events; the parts are the modules beside it.
+ * @module
+ */
+
+import { messageOf } from "../errors.js";
+import { nothing, openClassifier } from "./classifier.js";
+import { Drawing } from "./drawing.js";
+import { CELLS, GridCursor } from "./keyboard.js";
+import { followPen } from "./pen.js";
+import { SAMPLE_COUNT, sampleOf } from "./samples.js";
+import { styleSheet } from "./style.js";
+import { Surface } from "./surface.js";
+import { View } from "./view.js";
+
+/**
+ * @typedef {import("./classifier.js").Answer} Answer
+ * @typedef {import("./classifier.js").Classifier} Classifier
+ *
+ * @typedef {Answer & {runtime: string, backend: string, precision: string}} Prediction
+ * @typedef {readonly (readonly (readonly number[])[])[]} Strokes
+ */
+
+const CHOICES = /** @type {const} */ (["runtime", "backend", "precision"]);
+const ATTRIBUTES = /** @type {const} */ (["src", ...CHOICES]);
+const PROPERTIES = /** @type {const} */ ([...ATTRIBUTES, "strokes"]);
+
+export class DigitPad extends HTMLElement {
+  static observedAttributes = ATTRIBUTES;
+
+  #drawing = new Drawing(() => this.#changed());
+  #view;
+  #surface;
+  #cursor;
+  #resizes = new ResizeObserver(() => this.#resize());
+  #scheme = matchMedia("(prefers-color-scheme: dark)");
+  #lastSide = 0;
+  /** @type {Promise<Classifier> | null} The one that is wanted now. */
+  #classifier = null;
+  /** @type {AbortController | null} */
+  #loading = null;
+  /** @type {{version: number, result: Promise<Prediction>} | null} */
+  #latest = null;
+  #isFrameAsked = false;
+  #isAnswering = false;
+  /** @type {import("../picture.js").Pixels | null} Read instead of strokes, until there are some. */
+  #picture = null;
+
+  constructor() {
+    super();
+    const root = this.attachShadow({ mode: "open" });
+    root.adoptedStyleSheets = [styleSheet()];
+    this.#view = new View(root, {
+      undo: () => this.undo(),
+      redo: () => this.redo(),
+      clear: () => this.clear(),
+      sample: (digit) => this.#drawSample(digit),
+    }, SAMPLE_COUNT);
+    this.#surface = new Surface(this.#view.canvas);
+    followPen(this.#view.canvas, this.#drawing);
+    this.#cursor = new GridCursor(this.#drawing, (column, row) => this.#placeOf(column, row));
+    root.addEventListener("keydown", (event) => this.#press(/** @type {KeyboardEvent} */ (event)));
+    this.#view.canvas.addEventListener("focusout", () => this.#cursor.lift());
+  }
+
+  connectedCallback() {
+    for (const name of PROPERTIES) this.#takeEarlier(name);
+    this.#resizes.observe(this.#view.canvas);
+    this.#scheme.addEventListener("change", this.#redraw);
+    this.#changed();
+    if (!this.#classifier && this.src) this.#load();
+  }
+
+  disconnectedCallback() {
+    this.#resizes.disconnect();
+    this.#scheme.removeEventListener("change", this.#redraw);
+    // Moved within the page it is connected again at once, and keeps its model.
+    queueMicrotask(() => {
+      if (!this.isConnected) this.#unload();
+    });
+  }
+
+  /** @type {(name: string, before: string | null, after: string | null) => void} */
+  attributeChangedCallback(_, before, after) {
+    if (before === after || !this.isConnected) return;
+    this.#unload();
+    if (this.src) queueMicrotask(() => this.isConnected && !this.#classifier && this.src && this.#load());
+  }
+
+  get src() {
+    return this.getAttribute("src") ?? "";
+  }
+
+  set src(value) {
+    this.setAttribute("src", value);
+  }
+
+  get runtime() {
+    return this.getAttribute("runtime") ?? "auto";
+  }
+
+  set runtime(value) {
+    this.setAttribute("runtime", value);
+  }
+
+  get backend() {
+    return this.getAttribute("backend") ?? "auto";
+  }
+
+  set backend(value) {
+    this.setAttribute("backend", value);
+  }
+
+  get precision() {
+    return this.getAttribute("precision") ?? "auto";
+  }
+
+  set precision(value) {
+    this.setAttribute("precision", value);
+  }
+
+  /** @returns {number[][][]} A copy: strokes of [x, y] in CSS pixels of the canvas. */
+  get strokes() {
+    return this.#drawing.lines.map(({ points }) => points.map((point) => [...point]));
+  }
+
+  set strokes(strokes) {
+    this.#drawing.clear();
+    this.draw(strokes);
+  }
+
+  /** Adds strokes, as if they were drawn. @param {Strokes} strokes */
+  draw(strokes) {
+    this.#drawing.add(strokes);
+  }
+
+  clear() {
+    this.#forgetPicture();
+    this.#drawing.clear();
+  }
+
+  undo() {
+    this.#drawing.undo();
+  }
+
+  redo() {
+    this.#drawing.redo();
+  }
+
+  /**
+   * The answer for what is drawn now.
+   * @returns {Promise<Prediction>}
+   */
+  predict() {
+    const { version } = this.#drawing;
+    if (this.#latest?.version !== version) {
+      const latest = { version, result: this.#answer() };
+      // What failed is asked again: the next model may answer.
+      latest.result.catch(() => this.#latest === latest && (this.#latest = null));
+      this.#latest = latest;
+    }
+    return this.#latest.result;
+  }
+
+  /**
+   * The answer for a picture of a digit; what is drawn is cleared.
+   * @param {import("../picture.js").Pixels} pixels `ImageData`, or what is like it.
+   * @returns {Promise<Prediction>}
+   */
+  read(pixels) {
+    this.clear();
+    this.#picture = pixels;
+    this.#latest = null;
+    this.#redraw();
+    return this.predict();
+  }
+
+  /** @returns {Promise<Prediction>} */
+  async #answer() {
+    // What is drawn now, whatever is drawn while the model is loading.
+    const [lines, side, picture] = [this.#drawing.lines, this.#surface.side, this.#picture];
+    const isEmpty = lines.length === 0 && !picture;
+    const classifier = await this.#ready();
+    const answer = picture ? await classifier.readPicture(picture) : await classifier.readStrokes(lines, side);
+    const { runtime, backend, precision } = classifier.info;
+    const prediction = { ...answer, runtime, backend, precision };
+    this.#view.showAnswer(answer, isEmpty);
+    this.#view.showRun(prediction);
+    this.dispatchEvent(new CustomEvent("prediction", { detail: prediction, bubbles: true, composed: true }));
+    return prediction;
+  }
+
+  #forgetPicture() {
+    if (!this.#picture) return;
+    this.#picture = this.#latest = null;
+    this.#changed();
+  }
+
+  /** @returns {Promise<Classifier>} */
+  #ready() {
+    if (!this.#classifier && this.src) this.#load();
+    return this.#classifier ?? Promise.reject(new TypeError("digit-pad: src expected, nothing found"));
+  }
+
+  #load() {
+    const loading = new AbortController();
+    this.#loading = loading;
+    const choice = Object.fromEntries(CHOICES.map((name) => [name, this[name]]));
+    this.#view.showStatus("Loading the model");
+    this.#classifier = openClassifier(this.src, choice, {
+      signal: loading.signal,
+      onProgress: (progress) => this.#tellProgress(progress, loading.signal),
+    });
+    this.#latest = null;
+    this.#classifier.then(
+      (classifier) => this.#opened(classifier, loading.signal),
+      (error) => this.#failed(error, loading.signal),
+    );
+  }
+
+  #unload() {
+    this.#loading?.abort();
+    this.#classifier?.then((classifier) => classifier.close(), () => {});
+    this.#classifier = this.#loading = this.#latest = null;
+  }
+
+  /** @type {(classifier: Classifier, signal: AbortSignal) => void} */
+  #opened(classifier, signal) {
+    if (signal.aborted) return;
+    this.#view.setLabels(classifier.labels);
+    this.#view.showAnswer(nothing(classifier.labels.length), true);
+    this.#view.showRun(classifier.info);
+    this.dispatchEvent(new CustomEvent("load", { detail: classifier.info }));
+    this.#changed();
+  }
+
+  /** @type {(error: unknown, signal: AbortSignal) => void} */
+  #failed(error, signal) {
+    if (signal.aborted) return;
+    this.#view.showStatus(`The model cannot be used: ${messageOf(error)}`, true);
+    this.dispatchEvent(new CustomEvent("error", { detail: { error, message: messageOf(error) } }));
+  }
+
+  /** @type {(progress: import("./classifier.js").Progress, signal: AbortSignal) => void} */
+  #tellProgress(progress, signal) {
+    if (signal.aborted) return;
+    const { path, loadedBytes, totalBytes } = progress;
+    const share = totalBytes ? `${Math.floor((100 * loadedBytes) / totalBytes)} %` : `${Math.ceil(loadedBytes / 1000)} kB`;
+    this.#view.showStatus(`Loading ${path}: ${share}`);
+    this.dispatchEvent(new CustomEvent("progress", { detail: progress }));
+  }
+
+  /** Something was drawn or taken away: show it, and answer with the next frame. */
+  #changed() {
+    if (!this.#drawing.isEmpty) this.#picture = null;
+    this.#redraw();
+    if (!this.#isFrameAsked && this.isConnected) {
+      this.#isFrameAsked = true;
+      requestAnimationFrame(() => this.#answerLive());
+    }
+  }
+
+  /** One answer at a time: a slow model must not fall behind the hand. */
+  async #answerLive() {
+    this.#isFrameAsked = false;
+    if (this.#isAnswering || !this.#classifier) return;
+    this.#isAnswering = true;
+    const { version } = this.#drawing;
+    try {
+      await this.predict();
+    } catch (error) {
+      // A model that did not load has said so itself.
+      if (await this.#isLoaded()) this.#view.showStatus(`No answer: ${messageOf(error)}`, true);
+      return;
+    } finally {
+      this.#isAnswering = false;
+    }
+    if (version !== this.#drawing.version) this.#changed();
+  }
+
+  async #isLoaded() {
+    return (await this.#classifier?.then(() => true, () => false)) ?? false;
+  }
+
+  #redraw = () => {
+    this.#surface.show(this.#drawing.lines, this.#cursor);
+    const { isEmpty, canUndo, canRedo } = this.#drawing;
+    this.#view.showDrawing({ isEmpty: isEmpty && !this.#cursor.isShown && !this.#picture, canUndo, canRedo });
+  };
+
+  #resize() {
+    const { side } = this.#surface;
+    if (this.#lastSide > 0 && side > 0 && side !== this.#lastSide) this.#drawing.scale(side / this.#lastSide);
+    if (side > 0) this.#lastSide = side;
+    this.#redraw();
+  }
+
+  /** @param {KeyboardEvent} event */
+  #press(event) {
+    const { key, altKey, shiftKey } = event;
+    const command = event.ctrlKey || event.metaKey;
+    const letter = key.toLowerCase();
+    if (command && !altKey && letter === "z") (shiftKey ? this.redo() : this.undo());
+    else if (command && !altKey && letter === "y") this.redo();
+    else if (key === "Escape") this.clear();
+    else if (command || altKey || event.composedPath()[0] !== this.#view.canvas || !this.#moveCursor(key)) return;
+    event.preventDefault();
+  }
+
+  /** @param {string} key */
+  #moveCursor(key) {
+    const said = this.#cursor.press(key);
+    if (said === null) return false;
+    this.#redraw();
+    this.#view.say(said, 0);
+    return true;
+  }
+
+  /** @type {(column: number, row: number) => [number, number]} */
+  #placeOf(column, row) {
+    const cell = this.#surface.side / CELLS;
+    return [(column + 0.5) * cell, (row + 0.5) * cell];
+  }
+
+  /** @param {number} digit */
+  #drawSample(digit) {
+    this.clear();
+    this.draw(sampleOf(digit, this.#surface.side));
+  }
+
+  /**
+   * A property that was set before the element was defined.
+   * @param {typeof PROPERTIES[number]} name
+   */
+  #takeEarlier(name) {
+    if (!Object.hasOwn(this, name)) return;
+    const value = /** @type {any} */ (this)[name];
+    delete (/** @type {any} */ (this)[name]);
+    /** @type {any} */ (this)[name] = value;
+  }
+}
+
+if (!customElements.get("digit-pad")) customElements.define("digit-pad", DigitPad);
