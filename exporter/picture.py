@@ -25,6 +25,8 @@ LARGEST_SIDE = 512
 """Larger pictures are averaged down to this first."""
 FULL_CONTRAST = 0.9
 """Ink that reaches this needs no stretching: MNIST's own digits pass through unchanged."""
+LEAST_INK = 1.0 / 512.0
+"""Half a grey level: less is the rounding of the background's own arithmetic."""
 LEAST_CONTRAST = 0.08
 """Below this nothing stands out from the background."""
 NOISE_FACTOR = 4.0
@@ -190,7 +192,8 @@ def _contrast(pixels: np.ndarray) -> np.ndarray:
     y = ((np.arange(height) + 0.5) / height - 0.5)[:, None, None]
     x = ((np.arange(width) + 0.5) / width - 0.5)[None, :, None]
     ground = (top + bottom + left + right) / 4.0 + y * (bottom - top) + x * (right - left)
-    return np.abs(pixels - ground).max(axis=2)
+    distance = np.abs(pixels - ground).max(axis=2)
+    return np.where(distance < LEAST_INK, 0.0, distance)
 
 
 def _clean(raw: np.ndarray, noise: float) -> np.ndarray | None:
