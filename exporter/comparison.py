@@ -31,9 +31,11 @@ if TYPE_CHECKING:
 BUDGET_SECONDS = 20.0
 """How long one artefact may take on one backend; a big model is given fewer samples."""
 
-SLOW_SECONDS = 0.03
-"""A model that takes longer for one sample is not tried on more to learn what they cost."""
-PROBE_BATCH = 32
+GPU_SHARE = 0.4
+"""Of the budget for a GPU, which computes in software wherever a parity run has no other."""
+
+PROBES = ((0.03, 32), (0.5, 4))
+"""A model that takes less than so many seconds for one sample is tried on so many at once."""
 
 Progress = Callable[[str], None]
 
@@ -197,9 +199,10 @@ class _Bench:
                 row, ran_on=session.ran_on, cold_start_ms=cold_start_ms,
                 bytes_fetched=session.bytes_fetched,
             )  # fmt: skip
+            share = GPU_SHARE if backend in gates.GPU_BACKENDS else 1.0
             turns = schedule.plan(
                 self.sample_sets, artifact.precision, backend, fixed_batch=self.fixed_batch,
-                seconds_of=self._costs(session), budget_seconds=self.budget_seconds,
+                seconds_of=self._costs(session), budget_seconds=share * self.budget_seconds,
             )  # fmt: skip
             return [self._row(session, row, turn) for turn in turns]
         except ExporterError as error:
@@ -217,12 +220,12 @@ class _Bench:
         one = self._answer(session, self.fixed_batch or 1)
         if self.fixed_batch:
             return lambda batch: one
-        if one > SLOW_SECONDS:
-            return lambda batch: batch * one
-        self._answer(session, PROBE_BATCH)  # a GPU compiles its programs anew for each shape
-        many = self._answer(session, PROBE_BATCH)
-        each = max(0.0, many - one) / (PROBE_BATCH - 1)
-        return lambda batch: one + (batch - 1) * each
+        for limit, batch in PROBES:
+            if one < limit:
+                self._answer(session, batch)  # a GPU compiles its programs anew for each shape
+                each = max(0.0, self._answer(session, batch) - one) / (batch - 1)
+                return lambda batch: one + (batch - 1) * each
+        return lambda batch: batch * one
 
     def _row(self, session: runtimes.Session, row: Row, turn: schedule.Turn) -> Row:
         samples = turn.samples

@@ -83,5 +83,5 @@ def _within(turn: Turn, share: float, fixed_batch: int | None) -> Turn:
         return turn
     note = turn.note
     if allowed < turn.samples.count:
-        note = f"the first {allowed:,} of {turn.samples.count:,}: the model is big"
+        note = f"the first {allowed:,} of {turn.samples.count:,}: more would take too long"
     return Turn(turn.samples, fixed_batch or min(turn.batch, allowed), allowed, note)

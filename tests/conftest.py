@@ -59,3 +59,15 @@ def run_exporter() -> Any:
         return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
     return run
+
+
+@pytest.fixture(scope="session")
+def chromium_here() -> None:
+    """A browser that the parity runs can drive; where CI=true a missing one fails."""
+    from exporter import runtimes
+
+    reason = runtimes.get("tfjs-browser").missing("wasm")
+    if reason and os.environ.get("CI", "").lower() == "true":
+        pytest.fail(reason)
+    if reason:
+        pytest.skip(reason)

@@ -31,6 +31,7 @@ _TABLE = {
     "tiny-node": "exporter.runtimes.node:TinyInNode",
     "tfjs-node": "exporter.runtimes.node:TfjsInNode",
     "onnxruntime-web-node": "exporter.runtimes.node:OnnxRuntimeWebInNode",
+    "tiny-browser": "exporter.runtimes.chromium:TinyInChromium",
     "tfjs-browser": "exporter.runtimes.chromium:TfjsInChromium",
     "onnxruntime-web-browser": "exporter.runtimes.chromium:OnnxRuntimeWebInChromium",
 }

@@ -95,7 +95,7 @@ class NodeProcess:
         return self._process.poll() is None
 
     def _epitaph(self, operation: str, timed_out: bool) -> str:
-        """What is known of a process that no longer answers, in one line; it has ended after that."""
+        """One line on a process that no longer answers; after it the process has ended."""
         try:
             status = self._process.wait(ENDING_SECONDS)
         except subprocess.TimeoutExpired:

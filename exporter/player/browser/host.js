@@ -79,7 +79,7 @@ async function answer(operation, request) {
   try {
     return await OPERATIONS[operation](request);
   } catch (error) {
-    return { error: messageOf(error) };
+    return { error: messageOf(error), name: error instanceof Error ? error.name : null };
   }
 }
 

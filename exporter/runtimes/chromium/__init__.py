@@ -20,7 +20,7 @@ from urllib.parse import quote
 import numpy as np
 
 from exporter import browser as browsers
-from exporter.errors import BrowserMissing, RuntimeCrashed
+from exporter.errors import BrowserMissing, ExporterError, RuntimeCrashed
 from exporter.manifest import Artifact, Manifest
 from exporter.runtimes import Engine, Runtime, Session
 from exporter.runtimes.chromium import frames
@@ -152,9 +152,9 @@ class ChromiumEngine(Engine):
                 },
                 REQUEST_SECONDS,
             )
-            gpu = _gpus(_executable()).get(_APIS[backend]) if backend in _APIS else None
+            gpu = _gpu_of(backend)
             return ChromiumSession(page, server, site, backend, gpu, answer, len(manifest.outputs))
-        except RuntimeCrashed:
+        except ExporterError:
             page.close()
             server.remove(site)
             raise
@@ -233,6 +233,13 @@ def _gpus(executable: Path) -> dict[str, str | None]:
             server.remove(site)
 
 
+def _gpu_of(backend: str) -> str | None:
+    """What computes a backend, as the browser says it; None for backends that are no GPU's."""
+    api = _APIS.get(backend)
+    said = _gpus(_executable()).get(api) if api else None
+    return "SwiftShader, in software" if said and "swiftshader" in said.lower() else said
+
+
 class _InChromium(Runtime):
     """What both runtimes share: the browser."""
 
@@ -264,6 +271,15 @@ class _InChromium(Runtime):
         with _SHARED.used() as shared:
             shared.at_work()
             yield ChromiumEngine(shared, self.player_runtime)
+
+
+class TinyInChromium(_InChromium):
+    """The player's own runner for chains of plain layers."""
+
+    name = "tiny-browser"
+    backends = ("js",)
+    formats = frozenset({"tfjs-layers"})
+    player_runtime = "tiny"
 
 
 class TfjsInChromium(_InChromium):

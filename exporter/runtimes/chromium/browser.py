@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from exporter.browser import FLAGS
-from exporter.errors import RuntimeCrashed
+from exporter.errors import RuntimeCrashed, UnsupportedModel
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser as PlaywrightBrowser
@@ -136,6 +136,7 @@ class Page:
         Raises:
             RuntimeCrashed: It answered with an error, died, or took longer than `seconds`; the
                 page is closed in the last two cases.
+            UnsupportedModel: It answered that its runtime does not take this model.
         """
         return self._browser.run(self._call(operation, dict(request), seconds))
 
@@ -160,7 +161,10 @@ class Page:
                 f"chromium: {operation}: {_one_line(error)}{self.printed}"
             ) from error
         if "error" in answer:
-            raise RuntimeCrashed(f"{' '.join(str(answer['error']).split())}{self.printed}")
+            said = " ".join(str(answer["error"]).split())
+            if answer["name"] == UnsupportedModel.__name__:
+                raise UnsupportedModel(said)
+            raise RuntimeCrashed(f"{said}{self.printed}")
         return answer
 
     def close(self) -> None:
