@@ -247,7 +247,7 @@ export class DigitPad extends HTMLElement {
   #tellProgress(progress, signal) {
     if (signal.aborted) return;
     const { path, loadedBytes, totalBytes } = progress;
-    const share = totalBytes ? `${Math.floor((100 * loadedBytes) / totalBytes)} %` : `${Math.ceil(loadedBytes / 1000)} kB`;
+    const share = totalBytes ? `${Math.floor((100 * loadedBytes) / totalBytes)}%` : `${Math.ceil(loadedBytes / 1000)} kB`;
     this.#view.showStatus(`Loading ${path}: ${share}`);
     this.dispatchEvent(new CustomEvent("progress", { detail: progress }));
   }

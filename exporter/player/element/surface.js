@@ -12,7 +12,7 @@ import { CELLS } from "./keyboard.js";
  */
 
 /** Width of the line as a share of the canvas' side. */
-const PEN = 0.05;
+const PEN = 0.045;
 /** A pen that is pressed lightly draws this share of it. */
 const LIGHTEST = 0.5;
 

@@ -82,13 +82,15 @@ export class View {
     const seen = make("figure", { class: "seen" }, [this.#input, make("figcaption", {}, ["model’s view"])]);
     root.append(
       make("div", { class: "pad", part: "pad" }, [
-        make("div", { class: "board", part: "board" }, [this.canvas, this.#hint, tools, help]),
+        make("div", { class: "side" }, [
+          make("div", { class: "board", part: "board" }, [this.canvas, this.#hint, tools, help]),
+          samplesOf(sampleCount, commands.sample),
+        ]),
         make("div", { class: "panel", part: "panel" }, [
           make("div", { class: "verdict" }, [this.#answer, this.#confidence, seen]),
           this.#bars,
+          this.#status,
         ]),
-        samplesOf(sampleCount, commands.sample),
-        this.#status,
       ]),
       this.#heard,
     );
@@ -218,10 +220,10 @@ function samplesOf(count, run) {
 }
 
 /**
- * Never more than was answered: 0.9996 is 99.9 %, and only 1 is 100 %.
+ * Never more than was answered: 0.9996 is 99.9%, and only 1 is 100%.
  * @param {number} share
  */
 function percent(share) {
   const rounded = Math.floor(share * 1000) / 10;
-  return (rounded >= 99.9 && rounded < 100) || rounded < 10 ? `${rounded.toFixed(1)} %` : `${Math.floor(rounded)} %`;
+  return (rounded >= 99.9 && rounded < 100) || rounded < 10 ? `${rounded.toFixed(1)}%` : `${Math.floor(rounded)}%`;
 }
