@@ -79,9 +79,14 @@ def loss(recipe: Recipe) -> Any:
     import keras
 
     try:
-        return keras.losses.get(recipe.training.loss)
+        function: Any = keras.losses.get(recipe.training.loss)
     except (TypeError, ValueError) as error:
         recipe.complain(("training", "loss"), _line(error))
+    if recipe.layers[-1].arguments.get("activation") != "sigmoid":
+        return function
+    # Keras hangs the logits on a sigmoid's tensor, and its crossentropies then take them as a
+    # softmax's: the outputs themselves would saturate. A new tensor has none.
+    return lambda truth, outputs: function(truth, keras.ops.multiply(outputs, 1.0))
 
 
 def _construct(recipe: Recipe, index: int, layer: Layer) -> keras.layers.Layer:

@@ -141,7 +141,8 @@ def read_mnist(path: Path, *, called: str | None = None) -> Dataset:
     """
     name = called or str(path)
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        # numpy leaves a file that it opened itself open when the zip is cut.
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             arrays = {key: archive[key] for key in MNIST_SHA256}
     except FileNotFoundError:
         raise DataMissing(f"{name}: no such file; {_WAYS_OUT}") from None
