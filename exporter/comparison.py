@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 BUDGET_SECONDS = 20.0
 """How long one artefact may take on one backend; a big model is given fewer samples."""
 
-GPU_SHARE = 0.4
+GPU_SHARE = 0.2
 """Of the budget for a GPU, which computes in software wherever a parity run has no other."""
 
 PROBES = ((0.03, 32), (0.5, 4))

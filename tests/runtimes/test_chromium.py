@@ -114,7 +114,7 @@ def test_half_float_textures_really_round_to_sixteen_bits(tmp_path: Path) -> Non
 
 
 def test_bytes_fetched_are_code_and_wasm_and_model(tmp_path: Path) -> None:
-    _, session, manifest, artifact = _open(tmp_path, "onnxruntime-web-browser", "wasm", "onnx")
+    _, session, _, artifact = _open(tmp_path, "onnxruntime-web-browser", "wasm", "onnx")
     assert session.bytes_fetched is None
     session.predict([handmade.X])
     first = session.bytes_fetched
@@ -127,7 +127,7 @@ def test_bytes_fetched_are_code_and_wasm_and_model(tmp_path: Path) -> None:
 
 def test_a_wrong_weight_in_the_file_gives_a_wrong_answer(tmp_path: Path) -> None:
     """The page computes with the file's numbers, not with any that it has kept."""
-    _, session, manifest, artifact = _open(tmp_path, "tfjs-browser", "wasm", "tfjs-layers")
+    _, session, _, artifact = _open(tmp_path, "tfjs-browser", "wasm", "tfjs-layers")
     session.close()
     shard = tmp_path / "tfjs/layers/group1-shard1of2.bin"
     data = bytearray(shard.read_bytes())
@@ -227,7 +227,7 @@ def test_what_the_page_printed_stands_in_the_error(tmp_path: Path) -> None:
     page._browser.run(page._page.evaluate("() => { console.error('the cable is loose'); }"))
     page._browser.run(page._page.evaluate("() => { setTimeout(() => { missing(); }); }"))
     page._browser.run(asyncio.sleep(0.2))
-    with pytest.raises(RuntimeCrashed, match="page printed: the cable is loose .*missing"):
+    with pytest.raises(RuntimeCrashed, match=r"page printed: the cable is loose .*missing"):
         session.predict([np.zeros((1, 5), np.float32)])
     session.close()
 
@@ -259,7 +259,7 @@ def test_a_page_that_crashes_is_told_and_the_next_one_works(tmp_path: Path) -> N
         answer.cancel()
 
     page._browser.run(crash())
-    with pytest.raises(RuntimeCrashed, match="chromium: predict: .*[Cc]rash"):
+    with pytest.raises(RuntimeCrashed, match=r"chromium: predict: .*[Cc]rash"):
         session.predict([handmade.X])
     session.close()
     second = engine.open(tmp_path, manifest, artifact, "cpu")
@@ -371,7 +371,7 @@ def test_a_browser_that_has_died_is_replaced_for_the_next_artefact(tmp_path: Pat
         await browser._browser.close()
 
     browser.run(end())
-    with pytest.raises(RuntimeCrashed, match="chromium: predict: .*closed"):
+    with pytest.raises(RuntimeCrashed, match=r"chromium: predict: .*closed"):
         session.predict([handmade.X])
     session.close()
     second = engine.open(tmp_path, manifest, artifact, "cpu")
