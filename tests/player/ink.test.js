@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { CONTRACT, coverage, fromStrokes } from "../../exporter/player/ink.js";
 import { fromPixels } from "../../exporter/player/picture.js";
 
+const vectors = JSON.parse(readFileSync(new URL("../vectors/ink.json", import.meta.url), "utf8"));
 const SEVEN = [[[10, 10], [90, 12], [60, 60], [40, 120]]];
 
 /** @type {(numbers: Float32Array, axis: 0 | 1) => number} */
@@ -82,9 +84,24 @@ test("what is no stroke is refused by name", () => {
   assert.throws(() => fromStrokes([[[1, 2, 3]]]), /strokes\[0\]/);
 });
 
-test("the numbers of the contract are those that Python writes into manifests", () => {
-  assert.deepEqual(Object.keys(CONTRACT.parameters), ["side", "box", "centre_of_mass", "pen", "subsamples", "smallest_mark"]);
+test("the numbers of the contract are those of the Python half", () => {
+  assert.deepEqual(CONTRACT, vectors.contract);
 });
+
+/** @type {(found: Float32Array | null, expected: number[] | null) => void} */
+function agree(found, expected) {
+  assert.equal(found === null, expected === null);
+  expected?.forEach((x, i) => assert.ok(Math.abs(found[i] - x) <= vectors.tolerance, `at ${i}: ${x} expected, ${found[i]} found`));
+}
+
+for (const { name, strokes, canvas_side: canvasSide, pen, expected } of vectors.strokes) {
+  test(`strokes become what Python makes of them: ${name}`, () => agree(fromStrokes(strokes, { canvasSide, pen }), expected));
+}
+
+for (const { name, width, height, rgba, expected } of vectors.pictures) {
+  test(`a picture becomes what Python makes of it: ${name}`, () =>
+    agree(fromPixels({ width, height, data: Uint8Array.from(rgba) }), expected));
+}
 
 test("a picture of a drawing is what the drawing is, dark on light, light on dark or on nothing", () => {
   const strokes = [[[30, 30], [90, 32], [60, 70], [50, 110]]];

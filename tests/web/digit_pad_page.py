@@ -1,4 +1,4 @@
-"""A bare page of the strictest policy with one `<digit-pad>`, over the real app, in a real Chromium.
+"""A bare page of the strictest policy with one `<digit-pad>`, over the real app, in Chromium.
 
 Used by the tests of the element; whatever a page prints, blocks or fetches elsewhere fails a test.
 """

@@ -238,8 +238,8 @@ def test_strokes_keep_their_place_when_the_canvas_changes_its_size(
 )
 def test_every_runtime_answers(make_pad: Callable[..., Pad], runtime: str, backend: str) -> None:
     pad = make_pad(f"?runtime={runtime}&backend={backend}")
-    found = pad.run("async (pad, strokes) => { pad.draw(strokes); const {label, runtime, backend} = "
-                    "await pad.predict(); return [label, runtime, backend]; }", SEVEN)  # fmt: skip
+    found = pad.run("async (pad, strokes) => { pad.draw(strokes); const found = await "
+                    "pad.predict(); return [found.label, found.runtime, found.backend]; }", SEVEN)  # fmt: skip
     assert found == ["7", runtime, backend]
 
 
@@ -259,8 +259,9 @@ def test_predict_waits_until_the_model_is_loaded_and_tested(pad: Pad) -> None:
       const fresh = document.createElement('digit-pad');
       fresh.src = src;
       const order = [];
-      fresh.addEventListener('progress', ({detail}) => order.includes('progress') || order.push('progress'));
-      fresh.addEventListener('load', ({detail}) => order.push(detail.selfTest.passed && 'load'));
+      const note = what => order.includes(what) || order.push(what);
+      fresh.addEventListener('progress', () => note('progress'));
+      fresh.addEventListener('load', ({detail}) => note(detail.selfTest.passed && 'load'));
       document.body.append(fresh);
       fresh.draw(strokes);
       const {label} = await fresh.predict();
@@ -290,7 +291,8 @@ def test_a_picture_is_read_like_a_drawing(pad: Pad) -> None:
           const context = canvas.getContext('2d');
           context.fillStyle = '#f4efe0'; context.fillRect(0, 0, 300, 200);
           context.strokeStyle = '#1a2a66'; context.lineWidth = 12;
-          context.moveTo(90, 40); context.lineTo(200, 40); context.lineTo(130, 170); context.stroke();
+          context.moveTo(90, 40); context.lineTo(200, 40); context.lineTo(130, 170);
+          context.stroke();
           const {label} = await pad.read(context.getImageData(0, 0, 300, 200));
           return label;
         }"""

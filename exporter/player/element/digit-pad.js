@@ -252,10 +252,9 @@ export class DigitPad extends HTMLElement {
     this.dispatchEvent(new CustomEvent("progress", { detail: progress }));
   }
 
-  /** Something was drawn or taken away: show it, and answer with the next frame. */
+  /** Something was drawn or taken away: shown and answered with the next frame. */
   #changed() {
     if (!this.#drawing.isEmpty) this.#picture = null;
-    this.#redraw();
     if (!this.#isFrameAsked && this.isConnected) {
       this.#isFrameAsked = true;
       requestAnimationFrame(() => this.#answerLive());
@@ -265,6 +264,7 @@ export class DigitPad extends HTMLElement {
   /** One answer at a time: a slow model must not fall behind the hand. */
   async #answerLive() {
     this.#isFrameAsked = false;
+    this.#redraw();
     if (this.#isAnswering || !this.#classifier) return;
     this.#isAnswering = true;
     const { version } = this.#drawing;
