@@ -280,3 +280,40 @@ def test_a_model_with_a_fixed_batch_and_free_sizes_is_answered() -> None:
     (inputs,) = vectors.inputs()
     assert inputs.shape[0] == len(vectors.rows)
     assert all(row.outputs is not None for row in vectors.rows)
+
+
+def test_rows_that_keras_itself_refuses_are_left_out() -> None:
+    import keras
+
+    keras.utils.clear_session()
+    start = keras.Input((4,), name="indices")
+    model = keras.Model(start, keras.layers.Embedding(10, 3)(start))
+    vectors = golden.build(_describe(model))
+    names = vectors.of_kind("edge").names
+    assert {"all 0", "all 1"} <= set(names)
+    assert not {"all 255", "all 1e+30"} & set(names)
+
+
+def test_an_edge_where_float32_overflows_is_not_checked() -> None:
+    import keras
+
+    keras.utils.clear_session()
+    start = keras.Input((4,))
+    model = keras.Model(start, keras.layers.Multiply()([start, start]))
+    vectors = golden.build(_describe(model))
+    checked = {row.name: row.checked for row in vectors.of_kind("edge").rows}
+    assert checked["all 1e+30"] is False
+    assert checked["all 255"] is True
+    read = Golden.from_json(vectors.to_json())
+    assert [row.checked for row in read.rows] == [row.checked for row in vectors.rows]
+
+
+def test_a_large_rounding_error_at_an_edge_does_not_widen_the_tolerance() -> None:
+    import keras
+
+    keras.utils.clear_session()
+    keras.utils.set_random_seed(1)
+    model = keras.Sequential(
+        [keras.Input((16,)), keras.layers.Dense(64), keras.layers.LayerNormalization()]
+    )
+    assert golden.build(_describe(model)).tolerance == 1e-4
