@@ -117,17 +117,21 @@ class Graph:
         self.calls.append(call)
         return call.outputs
 
-    def finish(self, input_names: Sequence[str], output_names: Sequence[str]) -> None:
-        """Drop what no output needs, order and number the calls, name the layers.
+    def close(self, outputs: Sequence[Tensor], names: Sequence[str]) -> None:
+        """Say what the outputs are; drop what none of them needs.
 
-        Every output becomes the only output of a layer that is called once and bears its name.
+        Every output becomes the only output of a layer that is called once.
         """
+        self.outputs = list(outputs)
         self._prune()
         for index, tensor in enumerate(self.outputs):
             if self._needs_own_layer(tensor, self.outputs[:index]):
-                layer = Layer("Activation", {"activation": "linear"}, (), output_names[index])
+                layer = Layer("Activation", {"activation": "linear"}, (), names[index])
                 outputs = self.add_call(layer, [tensor], [tensor.shape], tensor.dtype)
                 self.outputs[index] = outputs[0]
+
+    def finish(self, input_names: Sequence[str], output_names: Sequence[str]) -> None:
+        """Order and number the calls, name the layers; outputs bear their names."""
         self._order_calls()
         assign_names(self, input_names, output_names)
 

@@ -23,12 +23,14 @@ class Use:
         path: Of the layer in the model, nested models' names first ("encoder/dense").
         arguments: By name of `call`, tensors replaced by the caller's own; defaults left out.
         outputs: The symbolic Keras tensors that the call gave.
+        inputs: The symbolic Keras tensors that it took.
     """
 
     operation: Any
     path: str
     arguments: Mapping[str, Any]
     outputs: tuple[Any, ...]
+    inputs: tuple[Any, ...]
 
     @property
     def first(self) -> Any:
@@ -37,12 +39,18 @@ class Use:
 
     @property
     def others(self) -> dict[str, Any]:
-        """Further arguments that say something."""
+        """Further arguments that say something; `training` does not, prediction sets it."""
         rest = list(self.arguments.items())[1:]
-        return {name: value for name, value in rest if value is not None}
+        return {
+            name: value
+            for name, value in rest
+            if name != "training"
+            and any(leaf not in (None, False) for leaf in keras.tree.flatten(value))
+        }
 
 
 Visit = Callable[[Use], Sequence[Any]]
+Enter = Callable[[Use, list[Any]], Sequence[Any]]
 
 
 def graph_of(model: Any) -> Any:
@@ -59,13 +67,17 @@ def graph_of(model: Any) -> Any:
     return None
 
 
-def walk(model: Any, inputs: Sequence[Any], visit: Visit, path: str = "") -> list[Any]:
+def walk(
+    model: Any, inputs: Sequence[Any], visit: Visit, enter: Enter, path: str = ""
+) -> list[Any]:
     """Call `visit` for every layer, in an order in which its arguments are known.
 
     Args:
         model: A model with a graph (see `graph_of`).
         inputs: What stands for the model's flattened inputs.
         visit: Returns what stands for the outputs of the call.
+        enter: Called with each call of a nested model and its flattened inputs; returns what
+            stands for them inside.
         path: Of the model itself, with a slash at its end; "" for the outermost.
 
     Returns:
@@ -83,8 +95,8 @@ def walk(model: Any, inputs: Sequence[Any], visit: Visit, path: str = "") -> lis
             if nested is None:
                 results = visit(use)
             else:
-                parts = _nested_inputs(nested, use)
-                results = walk(node.operation, parts, visit, f"{use.path}/")
+                parts = enter(use, _nested_inputs(nested, use))
+                results = walk(node.operation, parts, visit, enter, f"{use.path}/")
             for tensor, value in zip(node.outputs, results, strict=True):
                 values[id(tensor)] = value
     return [values[id(tensor)] for tensor in graph.outputs]
@@ -98,7 +110,13 @@ def _use(node: Any, values: Mapping[int, Any], path: str) -> Use:
     except (TypeError, ValueError):
         arguments = {str(i): value for i, value in enumerate(args)} | dict(kwargs)
     arguments |= arguments.pop("kwargs", {})
-    return Use(node.operation, path + node.operation.name, arguments, tuple(node.outputs))
+    return Use(
+        node.operation,
+        path + node.operation.name,
+        arguments,
+        tuple(node.outputs),
+        tuple(node.input_tensors),
+    )
 
 
 def _nested_inputs(graph: Any, use: Use) -> list[Any]:

@@ -6,6 +6,7 @@ May import `exporter.formats.tfjs_layers.graph` and `masks`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
@@ -36,6 +37,15 @@ class Writer:
         self._book = book
         self.keras_layer = keras_layer
         self.path = path
+        self.shapes: tuple[Shape, ...] = ()
+        """Of the outputs, as Keras says."""
+        self.mask: Any = None
+        """The mask that Keras passes to the layer (see `masks`); None for none."""
+
+    @property
+    def shape(self) -> Shape:
+        """Of the first output."""
+        return self.shapes[0]
 
     def emit(
         self,
@@ -120,6 +130,38 @@ class Writer:
         config = {"dims": list(order[1:])}
         return self.emit("Permute", x, config, shape=shape, role=role, dtype=x.dtype)
 
+    def along_last(
+        self, x: Tensor, axes: Sequence[int], write: Callable[[Tensor], Tensor]
+    ) -> Tensor:
+        """Bring `axes` to the end as one axis, write, and bring them back.
+
+        `write` must keep the shape. Other axes than the batch become one as well where x has more
+        than four.
+        """
+        rank = len(x.shape)
+        order = [axis for axis in range(rank) if axis not in axes] + list(axes)
+        y = self.permute(x, order, "axes_last")
+        flat = y.shape
+        if len(axes) > 1 or rank > 4:
+            kept = flat[: rank - len(axes)]
+            middle = kept[1:] if rank - len(axes) <= 3 and rank <= 4 else (_product(kept[1:]),)
+            y = self.reshape(y, (kept[0], *middle, _product(flat[len(kept) :])), "axes_joined")
+        y = write(y)
+        y = self.reshape(y, flat, "axes_parted")
+        return self.permute(y, [order.index(axis) for axis in range(rank)], "axes_back")
+
+    def linear_map(self, x: Tensor, axis: int, matrix: np.ndarray, role: str) -> Tensor:
+        """Multiply `matrix` (new size, old size) along one axis; written as a Dense layer."""
+        rank = len(x.shape)
+        order = [i for i in range(rank) if i != axis] + [axis]
+        y = self.permute(x, order, f"{role}_last")
+        units = int(matrix.shape[0])
+        config = {"units": units, "activation": "linear", "use_bias": False,
+                  "kernel_initializer": ZEROS}  # fmt: skip
+        kernel = LayerWeight.constant("kernel", matrix.T)
+        y = self.emit("Dense", y, config, shape=(*y.shape[:-1], units), weights=[kernel], role=role)
+        return self.permute(y, [order.index(i) for i in range(rank)], f"{role}_back")
+
     def to_float(self, x: Tensor) -> Tensor:
         """Cast to float32; nothing where it is already."""
         return x if x.dtype == "float32" else self.rescale(x, 1.0, role="to_float32")
@@ -136,12 +178,31 @@ class Writer:
             name, example.shape, lambda: np.ascontiguousarray(change(values_of(variable)))
         )
 
+    def remember_mask(self, key: Any, y: Tensor) -> None:
+        """Make the mask that y has in TF.js the one that it has in Keras."""
+        y.mask = y.keras_mask = self._book.tokens.remember(key, y.mask)
+
+    def part(self, keras_layer: Any, path: str) -> Writer:
+        """A writer for another Keras layer, in the same place."""
+        return Writer(self._book, keras_layer, path)
+
+    def apply(self, layer: Any, x: Tensor) -> Tensor:
+        """Write another Keras layer, as part of this one."""
+        return self.write_layer(self.part(layer, f"{self.path}/{layer.name}"), x)
+
+    def write_layer(self, writer: Writer, x: Tensor) -> Tensor:
+        """Write the layer of `writer`, which takes one tensor and gives one."""
+        return self._book.write(writer, x)
+
 
 class Book:
     """What all writers of one export share."""
 
-    def __init__(self) -> None:
+    def __init__(self, write: Callable[[Writer, Any], Any]) -> None:
+        self.write = write
+        """Writes one layer by its rule: a writer made for it, and its input."""
         self.graph = Graph()
+        self.tokens = masks.Tokens()
         self.layers: dict[Any, Layer] = {}
         self._notes: dict[str, None] = {}
 
@@ -153,6 +214,10 @@ class Book:
     def notes(self) -> tuple[str, ...]:
         """Each once, in the order in which they came up."""
         return tuple(self._notes)
+
+
+def _product(sizes: Sequence[int | None]) -> int | None:
+    return None if None in sizes else math.prod(n for n in sizes if n is not None)
 
 
 def values_of(variable: Any) -> np.ndarray:
