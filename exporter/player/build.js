@@ -4,9 +4,10 @@
  */
 
 import { createHash } from "node:crypto";
-import { copyFile, mkdir, readFile, rm } from "node:fs/promises";
+import { copyFile, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { build } from "esbuild";
+import { measureRuntimes } from "./build-sizes.js";
 
 const HERE = import.meta.dirname;
 const OUT = process.argv[2] ?? join(HERE, "dist");
@@ -58,12 +59,13 @@ const described = await Promise.all(
 
 await rm(OUT, { recursive: true, force: true });
 await mkdir(OUT, { recursive: true });
-await build({
+const { metafile } = await build({
   absWorkingDir: HERE,
   entryPoints: [
     { in: "index.js", out: "index" },
     // A page names it in its one script tag: its address is short.
     { in: "element/digit-pad.js", out: "digit-pad" },
+    { in: "inspector.js", out: "inspector" },
     { in: "node/host.js", out: "node/host" },
     { in: "browser/host.js", out: "browser/host" },
   ],
@@ -80,5 +82,7 @@ await build({
   define: { PLAYER_ASSETS: JSON.stringify(Object.fromEntries(described)) },
   plugins: [leaveOutThreads, hideNode],
   logLevel: "warning",
+  metafile: true,
 });
 await Promise.all(ASSETS.map((path) => copyFile(join(MODULES, path), join(OUT, basename(path)))));
+await writeFile(join(OUT, "runtimes.json"), `${JSON.stringify(await measureRuntimes(metafile, OUT), null, 2)}\n`);
