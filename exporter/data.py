@@ -131,7 +131,7 @@ def _fetch(url: str, stream: BinaryIO) -> None:
         ) from error
 
 
-def read_mnist(path: Path, *, called: str | None = None) -> Dataset:
+def read_mnist(path: str | Path, *, called: str | None = None) -> Dataset:
     """Read and verify an `mnist.npz`; `called` stands in messages instead of the path.
 
     Raises:
@@ -142,13 +142,13 @@ def read_mnist(path: Path, *, called: str | None = None) -> Dataset:
     name = called or str(path)
     try:
         # numpy leaves a file that it opened itself open when the zip is cut.
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
+        with Path(path).open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             arrays = {key: archive[key] for key in MNIST_SHA256}
     except FileNotFoundError:
         raise DataMissing(f"{name}: no such file; {_WAYS_OUT}") from None
     except KeyError as error:
         raise BadData(f"{name}: no array {error.args[0]} in it; {_expected()}") from None
-    except (ValueError, EOFError, TypeError, AttributeError, zipfile.BadZipFile) as error:
+    except (ValueError, EOFError, zipfile.BadZipFile) as error:
         raise BadData(f"{name}: cut, or no .npz file ({error}); {_expected()}") from None
     except OSError as error:
         if error.errno is None:  # numpy's own complaint about the contents

@@ -27,6 +27,10 @@ FULL_CONTRAST = 0.9
 """Ink that reaches this needs no stretching: MNIST's own digits pass through unchanged."""
 LEAST_INK = 1.0 / 512.0
 """Half a grey level: less is the rounding of the background's own arithmetic."""
+RINGING = 0.06
+"""In a large picture, fainter ink than this is what lossy files leave around a stroke."""
+LARGE = 56
+"""A larger side over this is large: a small picture's faint edges are a share of its strokes."""
 LEAST_CONTRAST = 0.08
 """Below this nothing stands out from the background."""
 NOISE_FACTOR = 4.0
@@ -49,9 +53,17 @@ def ink_of(picture: Picture) -> np.ndarray | None:
     peak = float(raw.max())
     if peak < LEAST_CONTRAST or peak <= noise:
         return None
-    if noise == 0.0:
-        return raw if peak >= FULL_CONTRAST else np.minimum(1.0, raw / peak)
-    return _clean(raw, noise)
+    if noise > 0.0:
+        return _clean(raw, noise)
+    ink = raw if peak >= FULL_CONTRAST else np.minimum(1.0, raw / peak)
+    return _crop(ink) if max(ink.shape) > LARGE else ink
+
+
+def _crop(ink: np.ndarray) -> np.ndarray:
+    """Cut off what reaches out beyond all ink of RINGING and more."""
+    firm = ink >= RINGING
+    rows, columns = np.flatnonzero(firm.any(axis=1)), np.flatnonzero(firm.any(axis=0))
+    return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
 
 def thicken(ink: np.ndarray, pen: float) -> np.ndarray:
@@ -102,12 +114,11 @@ def decode(picture: Picture) -> np.ndarray:
         return _from_array(picture)
     name = str(picture) if isinstance(picture, str | Path) else "the picture"
     try:
+        if isinstance(picture, str | Path):
+            picture = Path(picture).read_bytes()
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            if isinstance(picture, Image.Image):
-                image = picture
-            else:
-                image = Image.open(io.BytesIO(picture) if isinstance(picture, bytes) else picture)
+            image = Image.open(io.BytesIO(picture)) if isinstance(picture, bytes) else picture
             image = ImageOps.exif_transpose(image)
             if image.mode.startswith("I;16") or image.mode == "I":
                 image = Image.fromarray((np.asarray(image, np.float64) / 257.0).astype(np.uint8))

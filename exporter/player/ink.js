@@ -71,14 +71,24 @@ export function fit(ink) {
   const [top, bottom] = bounds(maxima(ink, "rows"));
   const [left, right] = bounds(maxima(ink, "columns"));
   const side = Math.max(bottom - top, right - left);
-  const down = Math.floor((side - (bottom - top)) / 2);
-  const across = Math.floor((side - (right - left)) / 2);
+  const down = marginOf(bottom - top, side);
+  const across = marginOf(right - left, side);
   const square = new Float64Array(side * side);
   for (let row = top; row < bottom; row++) {
     const line = ink.data.subarray(row * ink.width + left, row * ink.width + right);
     square.set(line, (row - top + down) * side + across);
   }
   return centre(resample(square, side, BOX));
+}
+
+/**
+ * Pixels before ink of `length` in a square of `side`: whole pixels of the box, so that ink that
+ * was enlarged from MNIST's grid comes back onto it.
+ * @type {(length: number, side: number) => number}
+ */
+function marginOf(length, side) {
+  const boxes = Math.floor((BOX - (BOX * length) / side) / 2);
+  return Math.floor((boxes * side) / BOX);
 }
 
 /**

@@ -29,6 +29,10 @@ const FULL_CONTRAST = 0.9;
 const LEAST_CONTRAST = 0.08;
 /** Half a grey level: less is the rounding of the background's own arithmetic. */
 const LEAST_INK = 1 / 512;
+/** In a large picture, fainter ink than this is what lossy files leave around a stroke. */
+const RINGING = 0.06;
+/** A larger side over this is large: a small picture's faint edges are a share of its strokes. */
+const LARGE = 56;
 const NOISE_FACTOR = 4;
 /** Strokes thinner than this share of the digit are widened; MNIST has none so thin. */
 const THIN = 0.05;
@@ -61,8 +65,25 @@ export function inkOf(pixels) {
   const peak = raw.data.reduce((most, value) => Math.max(most, value), 0);
   if (peak < LEAST_CONTRAST || peak <= noise) return null;
   if (noise > 0) return clean(raw, noise);
-  if (peak >= FULL_CONTRAST) return raw;
-  return { ...raw, data: raw.data.map((value) => Math.min(1, value / peak)) };
+  const stretch = peak >= FULL_CONTRAST ? 1 : peak;
+  const ink = { ...raw, data: raw.data.map((value) => Math.min(1, value / stretch)) };
+  return Math.max(raw.width, raw.height) > LARGE ? crop(ink) : ink;
+}
+
+/** Cuts off what reaches out beyond all ink of RINGING and more. @type {(ink: Ink) => Ink} */
+function crop({ width, height, data }) {
+  let [top, bottom, left, right] = [height, 0, width, 0];
+  data.forEach((value, i) => {
+    if (value < RINGING) return;
+    const [row, column] = [Math.floor(i / width), i % width];
+    [top, bottom] = [Math.min(top, row), Math.max(bottom, row + 1)];
+    [left, right] = [Math.min(left, column), Math.max(right, column + 1)];
+  });
+  const cut = new Float64Array((bottom - top) * (right - left));
+  for (let row = top; row < bottom; row++) {
+    cut.set(data.subarray(row * width + left, row * width + right), (row - top) * (right - left));
+  }
+  return { width: right - left, height: bottom - top, data: cut };
 }
 
 /**

@@ -24,7 +24,9 @@ DECIMALS = 9
 
 def arc(x: float, y: float, radius: float, start: float, end: float) -> list[list[float]]:
     angles = np.linspace(math.radians(start), math.radians(end), 13)
-    return [[round(x + radius * math.cos(a), 3), round(y + radius * math.sin(a), 3)] for a in angles]
+    return [
+        [round(x + radius * math.cos(a), 3), round(y + radius * math.sin(a), 3)] for a in angles
+    ]
 
 
 STROKES: dict[str, dict[str, Any]] = {
@@ -83,6 +85,11 @@ def pictures() -> dict[str, np.ndarray]:
         "noise and falling light": np.clip(np.rint(noisy), 0, 255).astype(np.uint8),
         "28x28": paint(small, (0, 0, 0, 255), (255, 255, 255, 255)),
         "one pixel": paint(np.eye(3)[1:2] * [[0, 1, 0]], (0, 0, 0, 255), (255, 255, 255, 255)),
+        "large, with ringing": paint(
+            np.maximum(disc_and_bar(90, 64), 0.03 * (disc_and_bar(90, 64)[::-1] > 0)),
+            (255, 255, 255, 255),
+            (0, 0, 0, 255),
+        ),
         "blank": np.full((20, 20, 4), 255, np.uint8),
     }
 
