@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,28 @@ def tiny_classifier(seed: int = 3) -> keras.Model:
         ],
         name="tiny",
     )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _runtimes_of_every_machine() -> Iterator[tuple[str, ...]]:
+    """Exports of the tests run in the runtimes that are everywhere: a browser costs each 15 s."""
+    from exporter import runtimes
+
+    every = runtimes.NAMES
+    runtimes.NAMES = tuple(name for name in every if runtimes.get(name).everywhere)
+    yield every
+    runtimes.NAMES = every
+
+
+@pytest.fixture(autouse=True)
+def _every_runtime_where_marked(
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+    _runtimes_of_every_machine: tuple[str, ...],
+) -> None:
+    """Tests that are marked `browser` run in all runtimes, as an export does."""
+    if request.node.get_closest_marker("browser"):
+        monkeypatch.setattr("exporter.runtimes.NAMES", _runtimes_of_every_machine)
 
 
 @pytest.fixture(scope="session")

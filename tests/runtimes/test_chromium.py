@@ -19,7 +19,7 @@ import pytest
 
 from exporter import runtimes
 from exporter.browser import FLAGS
-from exporter.errors import RuntimeCrashed
+from exporter.errors import RuntimeCrashed, UnsupportedModel
 from exporter.manifest import Artifact, Manifest, measure
 from exporter.runtimes import chromium
 from exporter.runtimes.chromium import HALF, ChromiumEngine, ChromiumSession
@@ -210,6 +210,14 @@ def test_nodes_that_webgpu_gave_to_wasm_are_told(tmp_path: Path) -> None:
     session.close()
     assert session.ran_on.startswith("onnxruntime-web 1.30.0 webgpu, in part wasm")
     np.testing.assert_allclose(found[0], [5.0], rtol=1e-6)
+
+
+def test_a_model_that_a_runtime_does_not_take_is_no_crash(tmp_path: Path) -> None:
+    """The player's own runner takes chains of layers; this model has two outputs."""
+    manifest, artifact = handmade.write(tmp_path, "tfjs-layers")
+    engine = ChromiumEngine(chromium._SHARED, "tiny")
+    with pytest.raises(UnsupportedModel):
+        engine.open(tmp_path, manifest, artifact, "js")
 
 
 def test_wrong_input_is_told_in_the_runtimes_own_words(tmp_path: Path) -> None:
