@@ -1,18 +1,43 @@
-"""HTML: the list of bundles, and one plain page for whatever is not there."""
+"""HTML: the page to draw on, the list of bundles, and one plain page for whatever is not there."""
 
 from __future__ import annotations
 
-from flask import Blueprint, Flask, current_app, render_template
+from flask import Blueprint, Flask, Response, current_app, make_response, render_template
 from werkzeug.exceptions import HTTPException
 
 from exporter.report import wording
-from web import bundles
+from web import bundles, headers
+
+DEFAULT = "mlp-128-64"
+"""The model that answers first, where it is there."""
 
 blueprint = Blueprint("pages", __name__)
 blueprint.add_app_template_filter(wording.size, "size")
 
 
 @blueprint.get("/")
+def draw() -> Response | str:
+    """The page to draw on; without any bundle, the list that says so."""
+    entries = bundles.entries(current_app.config["BUNDLES"])
+    if not any(entry.manifest for entry in entries):
+        return render_template("index.html", entries=entries)
+    known = {
+        entry.name: {
+            "artifacts": [
+                {"format": a.format, "precision": a.precision, "size_bytes": a.size_bytes}
+                for a in entry.manifest.artifacts
+            ],
+            "has_report": entry.has_page,
+        }
+        for entry in entries
+        if entry.manifest
+    }
+    response = make_response(render_template("draw.html", entries=entries, bundles=known, default=DEFAULT))
+    response.headers.update(headers.DRAW)
+    return response
+
+
+@blueprint.get("/models/")
 def index() -> str:
     """All bundles, each with its figures, artefacts, verdict and links."""
     return render_template("index.html", entries=bundles.entries(current_app.config["BUNDLES"]))

@@ -19,7 +19,7 @@ from web import create_app
 HOSTILE = "<script>alert(1)</script>"
 
 
-def words(client: FlaskClient, path: str = "/") -> str:
+def words(client: FlaskClient, path: str = "/models/") -> str:
     text = re.sub(r"<[^>]*>", " ", client.get(path).text)
     return " ".join(text.split())
 
@@ -35,7 +35,7 @@ def test_a_bundle_is_listed_with_its_figures_and_artefacts(client: FlaskClient) 
 
 def test_the_links_of_a_bundle_lead_somewhere(client: FlaskClient, root: Path) -> None:
     write_report(root / "tiny", 3, 0, 0)
-    page = client.get("/").text
+    page = client.get("/models/").text
     links = re.findall(r'href="(/[^"]*)"', page)
     assert "/models/tiny/manifest.json" in links
     assert "/models/tiny/report/report.html" in links
@@ -44,7 +44,7 @@ def test_the_links_of_a_bundle_lead_somewhere(client: FlaskClient, root: Path) -
 
 
 def test_what_is_not_there_is_not_linked(client: FlaskClient) -> None:
-    assert "report.html" not in client.get("/").text
+    assert "report.html" not in client.get("/models/").text
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_a_bundle_that_cannot_be_read_is_shown_as_such_beside_the_others(
     assert "broken" in page
     assert "This bundle cannot be used: its manifest is malformed" in page
     assert "tfjs-layers" in page
-    assert str(root) not in client.get("/").text
+    assert str(root) not in client.get("/models/").text
 
 
 def test_hostile_manifests_stay_text(client: FlaskClient, root: Path) -> None:
@@ -99,7 +99,7 @@ def test_hostile_manifests_stay_text(client: FlaskClient, root: Path) -> None:
         metrics={"test": {"accuracy": HOSTILE, "loss": True}},
         source={"recipe": "../../secret.toml"},
     )
-    page = client.get("/").text
+    page = client.get("/models/").text
     assert "<script" not in page
     assert "<i>" not in page
     assert "&lt;script&gt;" in page
@@ -107,13 +107,14 @@ def test_hostile_manifests_stay_text(client: FlaskClient, root: Path) -> None:
 
 def test_staging_folders_are_not_listed(client: FlaskClient, root: Path) -> None:
     write_bundle(root / ".tiny.staging-abc")
-    assert "staging" not in client.get("/").text
+    assert "staging" not in client.get("/models/").text
     assert client.get("/models/.tiny.staging-abc/manifest.json").status_code == 404
 
 
 def test_a_folder_that_is_not_there_holds_no_bundles(tmp_path: Path) -> None:
     client = create_app({"BUNDLES": tmp_path / "nowhere"}).test_client()
     assert "There are no bundles yet." in words(client)
+    assert "There are no bundles yet." in words(client, "/")
 
 
 def test_the_environment_names_the_folder(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,7 +125,7 @@ def test_the_environment_names_the_folder(root: Path, monkeypatch: pytest.Monkey
     assert create_app().config["BUNDLES"] == root
 
 
-@pytest.mark.parametrize("path", ["/", "/nothing", "/models/tiny/nothing"])
+@pytest.mark.parametrize("path", ["/models/", "/nothing", "/models/tiny/nothing"])
 def test_pages_may_load_nothing_but_their_own_style(client: FlaskClient, path: str) -> None:
     headers = client.get(path).headers
     policy = dict(
@@ -140,10 +141,34 @@ def test_pages_may_load_nothing_but_their_own_style(client: FlaskClient, path: s
     assert "camera=()" in headers["Permissions-Policy"]
 
 
-@pytest.mark.parametrize("path", ["/", "/nothing"])
+@pytest.mark.parametrize("path", ["/models/", "/nothing"])
 def test_pages_break_no_policy_of_their_own(client: FlaskClient, path: str) -> None:
     page = client.get(path).text
     assert not re.search(r"\sstyle=|<style|<script|\son\w+=", page)
+
+
+def test_the_page_to_draw_on_runs_scripts_of_its_own_only(client: FlaskClient) -> None:
+    response = client.get("/")
+    policy = response.headers["Content-Security-Policy"]
+    assert "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self'" in policy
+    assert "require-trusted-types-for 'script'" in policy
+    assert "unsafe-inline" not in policy
+    assert not re.search(r"\sstyle=|<style|\son\w+=", response.text)
+    scripts = re.findall(r"<script([^>]*)>", response.text)
+    assert all("src=" in script or "application/json" in script for script in scripts)
+
+
+def test_the_page_to_draw_on_knows_what_each_bundle_holds(client: FlaskClient, root: Path) -> None:
+    (root / "broken").mkdir()
+    (root / "broken" / "manifest.json").write_text("{")
+    write_bundle(root / "a'b&c")
+    page = client.get("/").text
+    (text,) = re.findall(r'<script type="application/json" id="bundles">(.*?)</script>', page)
+    known = json.loads(text)
+    assert sorted(known) == ["a'b&c", "tiny"]
+    formats = [artifact["format"] for artifact in known["tiny"]["artifacts"]]
+    assert formats == ["keras", "tfjs-layers", "onnx"]
+    assert "broken" not in page
 
 
 def test_a_page_that_is_not_there_says_so_and_leads_home(client: FlaskClient) -> None:

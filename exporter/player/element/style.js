@@ -60,21 +60,22 @@ figure { margin: 0; }
 .seen canvas { display: block; width: 84px; height: 84px; image-rendering: pixelated; border-radius: 6px; background: #000; }
 figcaption { font-size: .75rem; color: var(--_soft); margin-top: .25rem; text-align: center; }
 ol { list-style: none; margin: 0; padding: 0; display: grid; gap: .1875rem; }
-.bar { display: grid; grid-template-columns: minmax(1.25rem, max-content) minmax(0, 1fr) 5ch; gap: .625rem; align-items: center; font-size: .875rem; line-height: 1.35; }
+.bar { display: grid; grid-template-columns: minmax(1.25rem, max-content) minmax(0, 1fr) 3.25rem; gap: .625rem; align-items: center; font-size: .875rem; line-height: 1.35; }
 .bar > :last-child { text-align: end; color: var(--_soft); white-space: nowrap; }
 .track { height: .625rem; border-radius: 999px; background: var(--_paper); box-shadow: inset 0 0 0 1px color-mix(in srgb, var(--_line) 60%, transparent); overflow: hidden; }
 .fill { height: 100%; width: 100%; transform-origin: 0 50%; transform: scaleX(var(--p, 0)); background: color-mix(in srgb, var(--_soft) 65%, transparent); }
 .bar.best { font-weight: 600; }
 .bar.best > :last-child { color: var(--_text); }
 .bar.best .fill { background: var(--_accent); }
-.samples { display: flex; flex-wrap: wrap; align-items: center; gap: 0; min-width: 0; font-size: .875rem; color: var(--_soft); }
+.samples { display: flex; align-items: center; gap: 0; min-width: 0; font-size: .875rem; color: var(--_soft); }
 .samples > span { margin-inline-end: .375rem; }
-.samples button { min-width: 2rem; min-height: 2.25rem; color: var(--_accent); }
+.samples button { flex: 0 1 2.25rem; min-width: 1.5rem; min-height: 2.25rem; color: var(--_accent); }
 .status { margin: 0; font-size: .8125rem; color: var(--_soft); overflow-wrap: anywhere; }
 .status.error { color: light-dark(#a63a00, #ff9a5c); }
 .heard { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
 @media (prefers-reduced-motion: no-preference) { .fill { transition: transform 90ms linear; } }
-@media (pointer: coarse) { .samples button { min-width: 2.75rem; min-height: 2.75rem; } }
+@media (pointer: coarse) { .samples button { min-height: 2.75rem; } }
+@container (max-width: 26rem) { .samples > span { display: none; } .samples button { flex: 1 1 0; } }
 @container (min-width: 38rem) {
   .pad { grid-template-columns: minmax(0, var(--digit-pad-size, 26rem)) minmax(0, 1fr); column-gap: clamp(1.5rem, 4cqi, 3rem); }
   .side { margin-inline: 0; }

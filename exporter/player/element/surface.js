@@ -13,6 +13,8 @@ import { CELLS } from "./keyboard.js";
 
 /** Width of the line as a share of the canvas' side. */
 const PEN = 0.045;
+/** Points further apart than this share of the side are corners that were meant. */
+const FAR = 0.08;
 /** A pen that is pressed lightly draws this share of it. */
 const LIGHTEST = 0.5;
 
@@ -72,10 +74,15 @@ export class Surface {
       }
       // Through the middles, the points as controls: a fast hand's corners become curves.
       const after = points[i + 2];
-      if (after) context.quadraticCurveTo(...point, (point[0] + after[0]) / 2, (point[1] + after[1]) / 2);
+      if (after && this.#isNear(before, point) && this.#isNear(point, after)) context.quadraticCurveTo(...point, (point[0] + after[0]) / 2, (point[1] + after[1]) / 2);
       else context.lineTo(...point);
     });
     context.stroke();
+  }
+
+  /** @type {(a: readonly [number, number], b: readonly [number, number]) => boolean} */
+  #isNear(a, b) {
+    return Math.hypot(a[0] - b[0], a[1] - b[1]) < FAR * this.side;
   }
 
   /** @type {(cursor: GridCursor, colour: string) => void} */

@@ -79,7 +79,7 @@ export class View {
     ]);
     const tools = make("div", { class: "tools", part: "tools", role: "group", "aria-label": "Drawing" });
     for (const [name, title] of BUTTONS) tools.append(this.#button(name, title, commands[name]));
-    const seen = make("figure", { class: "seen" }, [this.#input, make("figcaption", {}, ["model’s view"])]);
+    const seen = make("figure", { class: "seen" }, [this.#input, make("figcaption", {}, ["what it sees"])]);
     root.append(
       make("div", { class: "pad", part: "pad" }, [
         make("div", { class: "side" }, [

@@ -1,0 +1,174 @@
+/**
+ * The page: what is chosen, what is drawn and what is seen of it, kept in the address.
+ * @module
+ */
+
+import { Layers } from "./layers.js";
+import { fromHash, toHash } from "./permalink.js";
+import { collectPictures, toPixels } from "./pictures.js";
+
+/**
+ * @typedef {{format: string, precision: string, size_bytes: number}} Artifact
+ * @typedef {{artifacts: Artifact[], has_report: boolean}} Bundle
+ */
+
+const FORMATS = /** @type {const} */ ({ tiny: ["tfjs-layers"], tfjs: ["tfjs-layers", "tfjs-graph"], onnx: ["onnx"] });
+const NAMES = /** @type {const} */ ({ tiny: "tiny", tfjs: "TensorFlow.js", onnx: "ONNX Runtime" });
+const REST_MS = 350;
+
+const find = (/** @type {string} */ selector) => /** @type {any} */ (document.querySelector(selector));
+const pad = find("digit-pad");
+const form = find("form");
+const told = find(".told");
+/** @type {Record<string, Bundle>} */
+const bundles = JSON.parse(find("#bundles").textContent);
+const layers = new Layers(find(".inside"));
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let resting;
+
+/** @type {(name: string, text: string) => void} */
+function tell(name, text) {
+  find(`[data-fact=${name}]`).textContent = text;
+}
+
+/** @param {number} size */
+function bytes(size) {
+  if (size < 1e3) return `${size} B`;
+  if (size < 1e6) return `${(size / 1e3).toFixed(size < 1e4 ? 1 : 0)} kB`;
+  return `${(size / 1e6).toFixed(1)} MB`;
+}
+
+/** @type {(value: string, text: string) => HTMLOptionElement} */
+function option(value, text) {
+  return new Option(text, value);
+}
+
+/** The runtimes with what they weigh, which is known before anything of them is fetched. */
+async function offerRuntimes() {
+  const response = await fetch("player/runtimes.json");
+  /** @type {Record<keyof typeof NAMES, Record<string, {size_bytes: number}>>} */
+  const sizes = await response.json();
+  for (const [runtime, backends] of Object.entries(sizes)) {
+    const name = NAMES[/** @type {keyof typeof NAMES} */ (runtime)];
+    const group = document.createElement("optgroup");
+    group.label = name;
+    for (const [backend, { size_bytes: size }] of Object.entries(backends)) {
+      group.append(option(`${runtime} ${backend}`, `${name} ${backend}, ${bytes(size)}`));
+    }
+    form.runtime.append(group);
+  }
+}
+
+/** The precisions that the model has for the runtime. */
+function offerPrecisions() {
+  const runtime = form.runtime.value.split(" ")[0];
+  const formats = runtime === "auto" ? Object.values(FORMATS).flat() : FORMATS[/** @type {keyof typeof FORMATS} */ (runtime)];
+  const wanted = form.precision.value;
+  /** @type {Map<string, number>} */
+  const found = new Map();
+  for (const { format, precision, size_bytes: size } of bundles[form.model.value]?.artifacts ?? []) {
+    if (formats.some((one) => one === format)) found.set(precision, Math.min(size, found.get(precision) ?? Infinity));
+  }
+  form.precision.replaceChildren(option("auto", "automatic"), ...[...found].map(([name, size]) => option(name, `${name}, ${bytes(size)}`)));
+  form.precision.value = found.has(wanted) ? wanted : "auto";
+}
+
+/** @returns {Record<string, string>} */
+function chosen() {
+  const [runtime, backend = "auto"] = form.runtime.value.split(" ");
+  return { model: form.model.value, runtime, backend, precision: form.precision.value };
+}
+
+/** Hand the choice to the element. */
+function apply() {
+  const { model, runtime, backend, precision } = chosen();
+  if (!model) return;
+  told.textContent = "";
+  Object.assign(pad, { runtime, backend, precision, src: `models/${encodeURIComponent(model)}/manifest.json` });
+  for (const link of document.querySelectorAll("[data-link]")) {
+    const anchor = /** @type {HTMLAnchorElement} */ (link);
+    anchor.href = `models/${encodeURIComponent(model)}/${anchor.dataset.link}`;
+    if (anchor.dataset.link?.startsWith("report")) anchor.hidden = !bundles[model].has_report;
+  }
+  remember();
+}
+
+/** The address says what is shown, once the hand rests. */
+function remember() {
+  clearTimeout(resting);
+  resting = setTimeout(() => {
+    const { choice, strokes } = { choice: chosen(), strokes: shares(pad.strokes, 1 / side()) };
+    history.replaceState(null, "", `#${toHash({ choice, strokes })}`);
+  }, REST_MS);
+}
+
+function side() {
+  return pad.shadowRoot.querySelector("canvas").clientWidth || 1;
+}
+
+/** @type {(strokes: number[][][], factor: number) => number[][][]} */
+function shares(strokes, factor) {
+  return strokes.map((stroke) => stroke.map((point) => point.map((value) => value * factor)));
+}
+
+/** Show what the address says. */
+function recall() {
+  const { choice, strokes } = fromHash(location.hash);
+  if (choice.model in bundles) form.model.value = choice.model;
+  const runtime = choice.runtime ? `${choice.runtime} ${choice.backend ?? ""}` : "auto";
+  const options = [...form.runtime.querySelectorAll("option")].map((one) => one.value);
+  form.runtime.value = options.find((value) => value === runtime || value.startsWith(runtime)) ?? "auto";
+  offerPrecisions();
+  if ([...form.precision.options].some((one) => one.value === choice.precision)) form.precision.value = choice.precision;
+  apply();
+  if (strokes.length > 0) pad.strokes = shares(strokes, side());
+}
+
+/** Not how much is left in caches: what these files are. */
+function fetchedBytes() {
+  const entries = /** @type {PerformanceResourceTiming[]} */ (performance.getEntriesByType("resource"));
+  const sizes = new Map(entries.map((entry) => [entry.name, entry.encodedBodySize]));
+  return [...sizes.values()].reduce((sum, size) => sum + size, 0);
+}
+
+pad.addEventListener("load", (/** @type {CustomEvent} */ { detail: info }) => {
+  tell("runtime", `${NAMES[/** @type {keyof typeof NAMES} */ (info.runtime)]} ${info.backend}`);
+  tell("model", `${bytes(info.sizeBytes)}, ${info.precision}`);
+  tell("parity", `${info.selfTest.maxError.toExponential(1)} over ${info.selfTest.rows} samples`);
+  tell("fetched", bytes(fetchedBytes()));
+  void layers.open(pad.src, info.precision, info.labels);
+});
+pad.addEventListener("prediction", (/** @type {CustomEvent} */ { detail }) => {
+  if (detail.label !== null) tell("latency", `${detail.latencyMs.toFixed(detail.latencyMs < 10 ? 1 : 0)} ms`);
+  layers.show(detail.input, detail.label);
+  tell("fetched", bytes(fetchedBytes()));
+  remember();
+});
+form.addEventListener("change", () => {
+  offerPrecisions();
+  apply();
+});
+form.addEventListener("submit", (/** @type {Event} */ event) => event.preventDefault());
+find(".share").addEventListener("click", async () => {
+  const hash = toHash({ choice: chosen(), strokes: shares(pad.strokes, 1 / side()) });
+  history.replaceState(null, "", `#${hash}`);
+  try {
+    await navigator.clipboard.writeText(location.href);
+    told.textContent = "Copied.";
+  } catch {
+    told.textContent = "The link is in the address bar: the browser does not let the page copy it.";
+  }
+});
+collectPictures(find("input[type=file]"), async (blob) => {
+  try {
+    const { label } = await pad.read(await toPixels(blob));
+    told.textContent = label === null ? "No ink was found in that picture." : "";
+  } catch (error) {
+    told.textContent = error instanceof Error ? error.message : String(error);
+  }
+});
+addEventListener("hashchange", recall);
+
+await customElements.whenDefined("digit-pad");
+await offerRuntimes();
+recall();
