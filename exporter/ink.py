@@ -137,7 +137,7 @@ def coverage(lines: Sequence[np.ndarray], radius: float, side: int) -> np.ndarra
 
     A pixel is the mean of SUBSAMPLES² samples; a sample is covered by the distance d of its centre
     to the nearest line, min(1, max(0, (radius - d) · SUBSAMPLES + 1/2)): a ramp one sample wide, so
-    that a small change of a point changes a pixel by little. Within 0.02 of the true area, and where lines do not meet 0.01.
+    that a small change of a point changes a pixel by little. Within 0.02 of the true area.
 
     Args:
         lines: Polylines (n, 2) of x, y in pixels; n = 1 is a dot.

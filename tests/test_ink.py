@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -47,7 +48,7 @@ def true_area(lines: list[np.ndarray], radius: float, side: int, samples: int = 
     x, y = np.meshgrid(grid, grid)
     inside = np.zeros(x.shape, bool)
     for line in lines:
-        for a, b in zip(line, line[1:], strict=False):
+        for a, b in pairwise(line):
             along = ((x - a[0]) * (b - a)[0] + (y - a[1]) * (b - a)[1]) / ((b - a) @ (b - a))
             along = np.clip(along, 0, 1)
             inside |= (

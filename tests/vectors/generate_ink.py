@@ -1,4 +1,4 @@
-"""Generates ink.json: strokes and pictures of our own making, and what the ink contract makes of them.
+"""Generates ink.json: strokes and pictures of our own making, and what the contract makes of them.
 
 The expected numbers are Python's half of the contract, rounded to 9 decimals; test_ink.py holds
 that half against independent measurements (supersampled areas, moments, MNIST itself).
