@@ -1,7 +1,8 @@
-"""Recurrent layers as straight graphs: one copy of the cell for each time step.
+"""Recurrent layers as graphs that browsers' runtimes run.
 
-TF.js computes no result at all from the loops that Keras traces. Owns the replacement of Keras'
-loop over time while a model is traced. May import nothing of the project but
+TF.js computes no result at all from the loops over lists of tensors that Keras traces. Owns their
+replacement while a model is traced: one copy of the cell for each time step, or a loop over plain
+tensors where the sequence is long or of free length. May import nothing of the project but
 `exporter.keras_file`.
 """
 
@@ -19,10 +20,10 @@ LONGEST_STEPS = 128
 
 @contextmanager
 def unrolled() -> Iterator[None]:
-    """While the block runs, Keras' recurrent layers are traced step by step.
+    """While the block runs, Keras' recurrent layers are traced without lists of tensors.
 
-    Only where the number of steps is known and at most `LONGEST_STEPS`. Layers that were built
-    with `unroll=True` keep Keras' own way.
+    Step by step where the number of steps is known and at most `LONGEST_STEPS`, else as a loop.
+    Layers that were built with `unroll=True` keep Keras' own way.
     """
     import_keras()
     import tensorflow as tf
@@ -34,11 +35,12 @@ def unrolled() -> Iterator[None]:
 
     def rnn(step: Callable[..., Any], inputs: Any, initial_states: Any, **options: Any) -> Any:
         steps = tf.nest.flatten(inputs)[0].shape[0 if options.get("time_major") else 1]
-        if options.get("unroll") or steps is None or steps > LONGEST_STEPS:
-            return original(step, inputs, initial_states, **options)
-        options.pop("unroll", None)
-        options.pop("input_length", None)
-        return _unroll(step, inputs, initial_states, **options)
+        if options.pop("unroll", False):
+            return original(step, inputs, initial_states, unroll=True, **options)
+        if not isinstance(options.pop("input_length", None), (int, type(None))):
+            raise NotImplementedError("a recurrent layer with a tensor as its input_length")
+        short = steps is not None and steps <= LONGEST_STEPS
+        return (_unroll if short else _loop)(step, inputs, initial_states, **options)
 
     backend.rnn = rnn
     try:
@@ -88,6 +90,72 @@ def _unroll(
     kept = outputs if return_all_outputs else outputs[-1:]
     stacked = tf.nest.map_structure(lambda *steps: tf.stack(steps, axis=axis), *kept)
     return previous, stacked, states
+
+
+def _loop(
+    step: Callable[..., Any],
+    inputs: Any,
+    initial_states: Sequence[Any],
+    *,
+    go_backwards: bool = False,
+    mask: Any = None,
+    constants: Sequence[Any] | None = None,
+    time_major: bool = False,
+    zero_output_for_mask: bool = False,
+    return_all_outputs: bool = True,
+) -> tuple[Any, Any, Any]:
+    """The same as `_unroll` in a loop whose outputs are one growing tensor, axis 1 being time."""
+    import tensorflow as tf
+
+    axis = 0 if time_major else 1
+    flat_inputs = tf.nest.flatten(inputs)
+    steps = tf.shape(flat_inputs[0])[axis]
+    batch = tf.shape(flat_inputs[0])[1 - axis]
+    if mask is not None:
+        mask = tf.cast(mask, tf.bool)
+        mask = mask[..., tf.newaxis] if mask.shape.rank == 2 else mask
+
+    def at(x: Any, index: Any) -> Any:
+        return tf.gather(x, index, axis=axis)
+
+    def call(index: Any, states: Sequence[Any]) -> tuple[Any, Any]:
+        now = tf.nest.pack_sequence_as(inputs, [at(x, index) for x in flat_inputs])
+        return step(now, tuple(states) + tuple(constants or ()))
+
+    def body(time: Any, previous: Any, states: Any, outputs: Any) -> tuple[Any, ...]:
+        index = steps - 1 - time if go_backwards else time
+        output, new_states = call(index, tf.nest.pack_sequence_as(list(initial_states), states))
+        flat = tf.nest.flatten(new_states)
+        if mask is not None:
+            choose = _chooser(at(mask, index))
+            held = tf.zeros_like(output) if zero_output_for_mask else previous
+            output = choose(output, held)
+            flat = [choose(n, o) for n, o in zip(flat, states, strict=True)]
+        if return_all_outputs:
+            outputs = tf.concat([outputs, tf.expand_dims(output, axis)], axis)
+        return time + 1, output, flat, outputs
+
+    # Only its shape and dtype are used: the operation itself is not needed by any output.
+    template, _ = call(0, list(initial_states))
+    sizes = template.shape.as_list()[1:]
+    zero = tf.zeros([batch, *sizes], template.dtype)
+    empty = [0, batch] if time_major else [batch, 0]
+    states = tf.nest.flatten(list(initial_states))
+    free = [None, None, *sizes]
+    _, last, states, outputs = tf.while_loop(
+        lambda time, *_: time < steps,
+        body,
+        [tf.constant(0), zero, states, tf.zeros([*empty, *sizes], template.dtype)],
+        shape_invariants=[
+            tf.TensorShape([]),
+            tf.TensorShape([None, *sizes]),
+            [tf.TensorShape([None, *state.shape[1:]]) for state in states],
+            tf.TensorShape(free),
+        ],
+    )
+    if not return_all_outputs:
+        outputs = tf.expand_dims(last, axis)
+    return last, outputs, tf.nest.pack_sequence_as(list(initial_states), states)
 
 
 def _mask_steps(mask: Any, time_major: bool) -> list[Any]:

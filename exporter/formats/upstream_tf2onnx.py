@@ -29,9 +29,41 @@ def convert(graph: Any, inputs: Sequence[Any], outputs: Sequence[Any]) -> Any:
             opset=OPSET,
             input_names=[x.name for x in inputs],
             output_names=[x.name for x in outputs],
+            custom_op_handlers={"ResizeBilinear": (_resize_bilinear, [])},
         )
         made = optimizer.optimize_graph(made, catch_errors=False)
         return made.make_model("")
+
+
+def _resize_bilinear(ctx: Any, node: Any, name: str, args: Sequence[Any]) -> None:
+    """A `Resize` to sizes. tf2onnx writes scales, which round down to one size too small.
+
+    5 pixels to 7 is a scale of 1.4, and floor(5 * float32(1.4)) is 6:
+    github.com/onnx/tensorflow-onnx/issues/1906.
+    """
+    import numpy as np
+    from tf2onnx import constants
+
+    mode = "asymmetric"
+    if node.get_attr_value("half_pixel_centers"):
+        mode = "half_pixel"
+    elif node.get_attr_value("align_corners"):
+        mode = "align_corners"
+    shapes, dtypes, outputs = node.output_shapes, node.output_dtypes, list(node.output)
+    picture, sizes = node.input
+    if node.inputs[1].is_const():
+        known = np.asarray(node.inputs[1].get_tensor_value()).astype(np.int64)
+        sizes = ctx.make_const(f"{name}/sizes", known).output[0]
+    else:
+        sizes = ctx.make_node("Cast", [sizes], {"to": 7}).output[0]  # 7: int64
+    first = ctx.make_node("Transpose", [picture], {"perm": constants.NHWC_TO_NCHW})
+    options = {"mode": "linear", "coordinate_transformation_mode": mode, "axes": [2, 3]}
+    ctx.remove_node(node.name)
+    resized = ctx.make_node("Resize", [first.output[0], "", "", sizes], options)
+    ctx.make_node(
+        "Transpose", resized.output, {"perm": constants.NCHW_TO_NHWC},
+        name=name, outputs=outputs, shapes=shapes, dtypes=dtypes,
+    )  # fmt: skip
 
 
 @contextmanager

@@ -26,6 +26,7 @@ def canonical(
     nodes = {node.name: node for node in graph_def.node}
     ordered: list[Any] = [nodes[name] for name in keep]
     placed = set(keep)
+    opened: set[str] = set()  # a loop's back edge leads to a node that is open already
     for output in outputs:
         waiting = [(output, False)]
         while waiting:
@@ -35,7 +36,8 @@ def canonical(
             if ready:
                 placed.add(name)
                 ordered.append(nodes[name])
-            else:
+            elif name not in opened:
+                opened.add(name)
                 waiting.append((name, True))
                 needed = [node_name(x) for x in nodes[name].input if not x.startswith("^")]
                 waiting.extend((x, False) for x in reversed(needed) if x not in placed)

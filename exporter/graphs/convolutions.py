@@ -32,32 +32,97 @@ def grouped(op: Any, inputs: list[Any]) -> Any:
     return tf.concat(made, axis=-1)
 
 
-def transposed_3d(op: Any, inputs: list[Any]) -> Any:
-    """`Conv3DBackpropInputV2` as a plain convolution of the input with zeros between its values.
+def transposed(op: Any, inputs: list[Any]) -> Any:
+    """A transposed convolution as a plain one, of the input with zeros between its values.
 
     The gradient of a strided convolution: https://arxiv.org/abs/1603.07285, section 4.
     """
     _, kernel, x = inputs
-    output = op.outputs[0].shape.as_list()
-    if op.get_attr("data_format") != b"NDHWC" or None in output[1:4] or None in x.shape[1:4]:
+    rank = x.shape.rank - 2
+    output = op.outputs[0].shape.as_list()[1:-1]
+    if op.get_attr("data_format")[-1:] != b"C" or None in output or None in x.shape[1:-1]:
         return None
-    if list(op.get_attr("dilations")) != [1] * 5:
+    if op.get_attr("padding") not in (b"SAME", b"VALID"):
         return None
-    strides = op.get_attr("strides")[1:4]
+    strides = op.get_attr("strides")[1:-1]
+    dilations = op.get_attr("dilations")[1:-1]
     same = op.get_attr("padding") == b"SAME"
-    paddings = [[0, 0]]
-    for axis, stride in enumerate(strides, start=1):
-        size, width, wanted = x.shape[axis], kernel.shape[axis - 1], output[axis]
-        x = _spread(x, axis, stride)
-        total = max((size - 1) * stride + width - wanted, 0) if same else 0
-        before = width - 1 - total // 2
+    paddings = []
+    for axis in range(rank):
+        size, stride, wanted = x.shape[axis + 1], strides[axis], output[axis]
+        width = (kernel.shape[axis] - 1) * dilations[axis] + 1
+        x = _spread(x, axis + 1, stride)
+        cut = max((size - 1) * stride + width - wanted, 0) if same else 0
+        before = width - 1 - cut // 2
         after = wanted + width - 1 - before - ((size - 1) * stride + 1)
         paddings.append([before, after])
     if min(n for pair in paddings for n in pair) < 0:
         return None
-    x = tf.pad(x, [*paddings, [0, 0]])
-    flipped = tf.transpose(tf.reverse(kernel, [0, 1, 2]), [0, 1, 2, 4, 3])
-    return tf.nn.conv3d(x, flipped, [1] * 5, "VALID")
+    x = tf.pad(x, [[0, 0], *paddings, [0, 0]])
+    order = [*range(rank), rank + 1, rank]
+    flipped = tf.transpose(tf.reverse(kernel, list(range(rank))), order)
+    options = {"strides": [1] * (rank + 2), "padding": "VALID", "dilations": [1, *dilations, 1]}
+    return (tf.nn.conv2d if rank == 2 else tf.nn.conv3d)(x, flipped, **options)
+
+
+def transposed_where_odd(op: Any, inputs: list[Any]) -> Any:
+    """`transposed`, only where the kernel does not reach all of the result, or is dilated.
+
+    TF.js ignores the dilation, and ONNX would want to pad by less than nothing.
+    """
+    _, kernel, x = inputs
+    rank = x.shape.rank - 2
+    strides, dilations = op.get_attr("strides")[1:-1], op.get_attr("dilations")[1:-1]
+    output = op.outputs[0].shape.as_list()[1:-1]
+    reaches = all(
+        n is None or wanted is None or (n - 1) * s + width >= wanted
+        for n, wanted, s, width in zip(
+            x.shape.as_list()[1:-1], output, strides, kernel.shape[:rank], strict=True
+        )
+    )
+    small = any(n < s for n, s in zip(kernel.shape[:rank], strides, strict=True))
+    odd = small or not reaches or max(dilations) > 1
+    return transposed(op, inputs) if odd else None
+
+
+# Axes of the channels-last form for each rank, and back.
+_LAST = {4: [0, 2, 3, 1], 5: [0, 2, 3, 4, 1]}
+_FIRST = {4: [0, 3, 1, 2], 5: [0, 4, 1, 2, 3]}
+
+
+def channels_last(op: Any, inputs: list[Any]) -> Any:
+    """An operation on channels-first pictures between two transposes; TF.js has few such kernels."""
+    if op.get_attr("data_format")[:2] != b"NC":
+        return None
+    rank = op.outputs[0].shape.rank
+    last, first = _LAST[rank], _FIRST[rank]
+    options = {"data_format": "NHWC" if rank == 4 else "NDHWC"}
+    for name in ("strides", "ksize", "dilations"):
+        if name in op.node_def.attr:
+            values = list(op.get_attr(name))
+            options[name] = [values[i] for i in last]
+    options["padding"] = op.get_attr("padding").decode()
+    raw = getattr(tf.raw_ops, op.type)
+    if op.type in ("MaxPool", "AvgPool", "MaxPool3D", "AvgPool3D"):
+        names = {"value" if op.type == "AvgPool" else "input": tf.transpose(inputs[0], last)}
+    elif "Backprop" in op.type:
+        sizes = tf.gather(inputs[0], last)
+        names = {"input_sizes": sizes, "filter": inputs[1],
+                 "out_backprop": tf.transpose(inputs[2], last)}  # fmt: skip
+    else:
+        names = {"input": tf.transpose(inputs[0], last), "filter": inputs[1]}
+    made = raw(**names, **options)
+    shape = op.outputs[0].shape.as_list()
+    made.set_shape([shape[i] for i in last])
+    return tf.transpose(made, first)
+
+
+def bias_of_channels(op: Any, inputs: list[Any]) -> Any:
+    """A bias on channels-first pictures as an addition."""
+    if op.get_attr("data_format") != b"NCHW":
+        return None
+    x, bias = inputs
+    return x + tf.reshape(bias, [-1] + [1] * (x.shape.rank - 2))
 
 
 def _spread(x: Any, axis: int, stride: int) -> Any:

@@ -34,13 +34,30 @@ def resize_by_matrices(op: Any, inputs: list[Any]) -> Any:
     return shapes.reshape(x, [batch, int(wanted[0]), int(wanted[1]), channels])
 
 
+def nearest_by_places(op: Any, inputs: list[Any]) -> Any:
+    """A nearest-neighbour resize with known sizes: which old line each new one is.
+
+    Runtimes round ties differently; the places are what TensorFlow itself answers.
+    """
+    x = inputs[0]
+    _, height, width, _ = x.shape.as_list()
+    wanted = tf.get_static_value(inputs[1])
+    if None in (height, width) or wanted is None:
+        return None
+    for axis, size, new in ((1, height, int(wanted[0])), (2, width, int(wanted[1]))):
+        places = _weights(op, size, new).argmax(axis=1).astype(np.int32)
+        if not np.array_equal(places, np.arange(size)):
+            x = tf.gather(x, places, axis=axis)
+    return x
+
+
 def _weights(op: Any, size: int, wanted: int) -> np.ndarray:
     """(wanted, size): how much each old line counts in each new one."""
     attributes = {
         "align_corners": op.get_attr("align_corners"),
         "half_pixel_centers": op.get_attr("half_pixel_centers"),
     }
-    with tf.init_scope():
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         units = np.eye(size, dtype=np.float32)[:, :, None, None]
         made = getattr(tf.raw_ops, op.type)(images=units, size=[wanted, 1], **attributes)
-        return np.asarray(made)[:, :, 0, 0].T
+        return np.asarray(session.run(made))[:, :, 0, 0].T

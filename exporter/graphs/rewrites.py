@@ -12,9 +12,15 @@ import numpy as np
 import tensorflow as tf
 
 from exporter.graphs import shapes
-from exporter.graphs.convolutions import grouped, transposed_3d
+from exporter.graphs.convolutions import (
+    bias_of_channels,
+    channels_last,
+    grouped,
+    transposed,
+    transposed_where_odd,
+)
 from exporter.graphs.einsum import einsum
-from exporter.graphs.resizing import resize_by_matrices
+from exporter.graphs.resizing import nearest_by_places, resize_by_matrices
 from exporter.graphs.trace import Rewrite
 
 
@@ -40,6 +46,47 @@ def squeeze_constant(op: Any, inputs: list[Any]) -> Any:
         raw = getattr(tf.raw_ops, op.type)
         return raw(x=y, y=flat) if index == 1 else raw(x=flat, y=y)
     return None
+
+
+def strided_slice(op: Any, inputs: list[Any]) -> Any:
+    """Known sizes read from a shape; and places counted from the end counted from the start.
+
+    TF.js takes the first element where the last is asked for by -1.
+    """
+    x, begin, end, stride = inputs
+    masks = {name: op.get_attr(f"{name}_mask") for name in ("begin", "end", "shrink_axis")}
+    begins, ends, strides = (tf.get_static_value(v) for v in (begin, end, stride))
+    if begins is None or ends is None or strides is None or op.get_attr("ellipsis_mask"):
+        return None
+    if op.get_attr("new_axis_mask") or x.shape.rank is None:
+        return None
+    if x.op.type == "Shape" and masks["shrink_axis"] == 1:
+        size = x.op.inputs[0].shape[int(begins[0])]
+        if size is not None:
+            return tf.constant(size, op.outputs[0].dtype)
+    return _from_the_start(x, begins, ends, strides, masks)
+
+
+def _from_the_start(x: Any, begins: Any, ends: Any, strides: Any, masks: dict[str, int]) -> Any:
+    new_begins, new_ends = [int(n) for n in begins], [int(n) for n in ends]
+    for axis, size in enumerate(x.shape.as_list()[: len(new_begins)]):
+        bit = 1 << axis
+        shrink = bool(masks["shrink_axis"] & bit)
+        if new_begins[axis] < 0 and not (masks["begin"] & bit and not shrink):
+            if size is None or strides[axis] < 0:
+                continue
+            new_begins[axis] = max(new_begins[axis] + size, 0)
+        if shrink:
+            new_ends[axis] = new_begins[axis] + 1 if new_begins[axis] >= 0 else new_ends[axis]
+        elif new_ends[axis] < 0 and not masks["end"] & bit and size is not None:
+            if strides[axis] > 0:
+                new_ends[axis] = max(new_ends[axis] + size, 0)
+    if new_begins == list(begins) and new_ends == list(ends):
+        return None
+    return tf.strided_slice(
+        x, new_begins, new_ends, [int(n) for n in strides],
+        begin_mask=masks["begin"], end_mask=masks["end"], shrink_axis_mask=masks["shrink_axis"],
+    )  # fmt: skip
 
 
 def erfc(op: Any, inputs: list[Any]) -> Any:
@@ -121,6 +168,27 @@ def band_part(op: Any, inputs: list[Any]) -> Any:
     return tf.where(tf.logical_and(below, above), x, tf.zeros_like(x))
 
 
+def axis_from_the_start(op: Any, inputs: list[Any]) -> Any:
+    """TF.js accumulates along the wrong axis where it is counted from the end."""
+    x, axis = inputs
+    known = tf.get_static_value(axis)
+    if known is None or known >= 0 or x.shape.rank is None:
+        return None
+    raw = getattr(tf.raw_ops, op.type)
+    options = {"exclusive": op.get_attr("exclusive"), "reverse": op.get_attr("reverse")}
+    return raw(x=x, axis=int(known) + x.shape.rank, **options)
+
+
+def first(*rewrites: Rewrite) -> Rewrite:
+    """The first of these that applies."""
+
+    def rewrite(op: Any, inputs: list[Any]) -> Any:
+        made = (attempt(op, inputs) for attempt in rewrites)
+        return next((x for x in made if x is not None), None)
+
+    return rewrite
+
+
 def rint(op: Any, inputs: list[Any]) -> Any:
     """Round half to even."""
     return tf.round(inputs[0])
@@ -133,17 +201,28 @@ COMMON: dict[str, Rewrite] = {
     "BitwiseAnd": sign_mask,
     "Bitcast": sign_bits,
     "Bucketize": bucketize,
+    "Conv2DBackpropInput": transposed_where_odd,
     "Conv3D": grouped,
+    "Conv3DBackpropInputV2": transposed_where_odd,
     "Einsum": einsum,
     "Erfc": erfc,
     "Reshape": reshape,
     "ResizeBicubic": resize_by_matrices,
+    "ResizeNearestNeighbor": nearest_by_places,
     "Rint": rint,
+    "StridedSlice": strided_slice,
 }
 TFJS: dict[str, Rewrite] = {
     **COMMON,
-    "Conv2D": grouped,
-    "Conv3DBackpropInputV2": transposed_3d,
+    **dict.fromkeys(("AvgPool", "AvgPool3D", "DepthwiseConv2dNative", "MaxPool", "MaxPool3D"),
+                    channels_last),
+    "BiasAdd": bias_of_channels,
+    "Conv2D": first(channels_last, grouped),
+    "Conv2DBackpropInput": first(channels_last, transposed_where_odd),
+    "Conv3D": first(channels_last, grouped),
+    "Conv3DBackpropInputV2": first(channels_last, transposed),
+    "Cumprod": axis_from_the_start,
+    "Cumsum": axis_from_the_start,
     "MatrixBandPart": band_part,
     "OneHot": one_hot,
     "Softsign": softsign,

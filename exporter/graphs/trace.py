@@ -9,7 +9,8 @@ equivalents (`exporter.graphs.rewrites`).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,8 @@ Rewrite = Callable[[Any, list[Any]], Any]
 _PASS = frozenset({"Identity", "StopGradient", "PreventGradient", "Snapshot", "CheckNumerics",
                    "ReadVariableOp", "EnsureShape", "PlaceholderWithDefault"})  # fmt: skip
 _DROP = frozenset({"NoOp", "Assert", "Print", "PrintV2"})
+_LOOPS = frozenset({"While", "StatelessWhile"})
+_BRANCHES = frozenset({"If", "StatelessIf"})
 _CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
 _MOST_PASSES = 4
 
@@ -44,6 +47,7 @@ class Graph:
         outputs: The model's outputs, in the specs' order; each an Identity of its own.
         weights: By the name of their placeholder.
         layers: By the name of their scope: a Keras layer's path and class.
+        rewritten: Whether any operation was replaced when this graph was made.
     """
 
     graph: tf.Graph
@@ -51,6 +55,7 @@ class Graph:
     outputs: list[tf.Tensor]
     weights: dict[str, Weight] = field(default_factory=dict)
     layers: dict[str, tuple[str, str]] = field(default_factory=dict)
+    rewritten: bool = False
 
     def layer_of(self, operation: str) -> tuple[str, str]:
         """The path and class of the Keras layer that an operation comes from."""
@@ -70,15 +75,11 @@ def trace(source: Source, rewrites: Mapping[str, Rewrite]) -> Graph:
     """
     concrete, layers = source.concrete
     graph = _from_concrete(concrete, source, rewrites)
-    graph.layers.update(layers)
     for _ in range(_MOST_PASSES):  # what a rewrite emits may be on the table itself
-        if not any(op.type in rewrites for op in graph.graph.get_operations()):
+        if not graph.rewritten:
             break
-        again = _copy(graph, rewrites)
-        if len(again.graph.get_operations()) == len(graph.graph.get_operations()):
-            break
-        again.layers.update(layers)
-        graph = again
+        graph = _copy(graph, rewrites)
+    graph.layers.update(layers)
     return graph
 
 
@@ -100,7 +101,20 @@ def _from_concrete(concrete: Any, source: Source, rewrites: Mapping[str, Rewrite
         env[inner.name] = copier.capture(outside, inner, body, paths, source)
     copier.copy(body, env, body.outputs)
     outputs = copier.finish([env[x.name] for x in body.outputs])
-    return Graph(copier.graph, inputs, outputs, copier.weights)
+    return Graph(
+        copier.graph, inputs, outputs, copier.weights, rewritten=copier.rewritten
+    )
+
+
+def _pick(values: Sequence[Any], places: Sequence[int]) -> list[Any]:
+    return [values[i] for i in places]
+
+
+def _same(argument: Any, result: Any) -> bool:
+    """Whether a function's result is its argument."""
+    while result is not argument and result.op.type in _PASS:
+        result = result.op.inputs[0]
+    return result is argument
 
 
 def _unique_paths(source: Source) -> dict[int, str]:
@@ -135,7 +149,9 @@ def _copy(old: Graph, rewrites: Mapping[str, Rewrite]) -> Graph:
         env[tensor.name] = copier.weight(weight, tensor.shape, tensor.dtype, name)
     copier.copy(old.graph, env, old.outputs)
     outputs = copier.finish([env[x.name] for x in old.outputs])
-    return Graph(copier.graph, inputs, outputs, copier.weights)
+    return Graph(
+        copier.graph, inputs, outputs, copier.weights, rewritten=copier.rewritten
+    )
 
 
 class _Copier:
@@ -147,6 +163,7 @@ class _Copier:
         self._tf = tf
         self.graph = tf.Graph()
         self.weights: dict[str, Weight] = {}
+        self.rewritten = False
         self._rewrites = rewrites
         self._constants = Constants()
         # name of a tensor in the new graph -> its twin in the scratch graph
@@ -176,7 +193,7 @@ class _Copier:
             if weight.path:
                 self.weights[tensor.op.name] = weight
             return tensor
-        with self.graph.as_default():
+        with self.graph.as_default(), self.graph.control_dependencies(None):
             tensor = self._tf.compat.v1.placeholder(dtype, shape, plain(name))
         self.weights[tensor.op.name] = weight
         self._twins[tensor.name] = self._constants.add_weight(weight, shape, dtype)
@@ -188,7 +205,8 @@ class _Copier:
         if value.size > LARGEST_ELEMENTS and value.dtype == np.float32:
             shape, dtype = self._tf.TensorShape(value.shape), self._tf.as_dtype(value.dtype)
             return self.weight(Weight(None, lambda: value), shape, dtype, name)
-        with self.graph.as_default():
+        # Outside of any loop: a constant made in a loop could not be used after it.
+        with self.graph.as_default(), self.graph.control_dependencies(None):
             tensor = self._tf.constant(value, name=plain(name))
         self._twins[tensor.name] = self._constants.add(value)
         return tensor
@@ -210,6 +228,10 @@ class _Copier:
             name = plain(f"{prefix}{op.name}")
             if op.type in _CALLS:
                 results = self._inline(body, op, inputs, name)
+            elif op.type in _LOOPS:
+                results = self._loop(body, op, inputs, name)
+            elif op.type in _BRANCHES:
+                results = self._branch(body, op, inputs, name)
             elif op.type == "Const":
                 value = self._tf.make_ndarray(op.node_def.attr["value"].tensor)
                 results = [self.constant(value, name)]
@@ -231,15 +253,76 @@ class _Copier:
             value.tensor = self.constant(self._constants.value(value.twin, value.dtype), value.name)
         return value.tensor
 
-    def _inline(self, body: Any, op: Any, inputs: list[Any], name: str) -> list[Any]:
+    def _notice(self, tensor: Any) -> Any:
+        """A rewrite may have found out that its result is constant."""
+        op = tensor.op
+        if op.type == "Const" and op._get_control_flow_context() is None:
+            value = self._tf.get_static_value(tensor)
+            self._twins.setdefault(tensor.name, self._constants.add(value))
+        return tensor
+
+    def _function(self, body: Any, op: Any, attribute: str, inputs: Sequence[Any]) -> Any:
+        """The graph of a function that an operation calls."""
         from tensorflow.python.framework.function_def_to_graph import function_def_to_graph
 
-        called = op.get_attr("f").name
+        called = op.get_attr(attribute).name
         definition = body._get_function(called).cached_definition
-        inner = function_def_to_graph(definition, [x.shape for x in op.inputs])
+        return function_def_to_graph(definition, [x.shape for x in inputs])
+
+    def _run(self, inner: Any, inputs: Sequence[Any], name: str) -> list[Any]:
+        """Copy a function's graph in place of the call."""
         env = {x.name: y for x, y in zip(inner.inputs, inputs, strict=True)}
         self.copy(inner, env, inner.outputs, f"{name}/")
         return [env[x.name] for x in inner.outputs]
+
+    def _loop(self, body: Any, op: Any, inputs: list[Any], name: str) -> list[Any]:
+        """A loop of plain operations (Enter, Switch, Merge, …), which all runtimes read."""
+        condition = self._function(body, op, "cond", op.inputs)
+        inside = self._function(body, op, "body", op.inputs)
+        # What the body hands on unchanged (weights) is no variable of the loop.
+        varies = [not _same(x, y) for x, y in zip(inside.inputs, inside.outputs, strict=True)]
+        places = [i for i, does in enumerate(varies) if does]
+        starts = [self.settle(inputs[i]) for i in places]
+
+        def run(inner: Any, variables: Sequence[Any], part: str) -> list[Any]:
+            arguments = list(inputs)
+            for place, variable in zip(places, variables, strict=True):
+                arguments[place] = variable
+            return [self.settle(x) for x in self._run(inner, arguments, f"{name}/{part}")]
+
+        with self.graph.as_default(), _plain_control_flow():
+            ends = self._tf.compat.v1.while_loop(
+                lambda *variables: run(condition, variables, "condition")[0],
+                lambda *variables: _pick(run(inside, variables, "body"), places),
+                starts,
+                shape_invariants=[op.outputs[i].shape for i in places],
+                return_same_structure=True,
+            )
+        results = list(inputs)
+        for place, end in zip(places, ends, strict=True):
+            results[place] = end
+        return results
+
+    def _branch(self, body: Any, op: Any, inputs: list[Any], name: str) -> list[Any]:
+        """A choice of plain operations (Switch, Merge)."""
+        arguments = [self.settle(x) for x in inputs]
+
+        def side(attribute: str) -> Callable[[], list[Any]]:
+            inner = self._function(body, op, attribute, op.inputs[1:])
+            return lambda: [
+                self._tf.identity(self.settle(x))
+                for x in self._run(inner, arguments[1:], f"{name}/{attribute}")
+            ]
+
+        with self.graph.as_default(), _plain_control_flow():
+            made = self._tf.compat.v1.cond(
+                arguments[0], side("then_branch"), side("else_branch"), strict=True
+            )
+        return list(made)
+
+    def _inline(self, body: Any, op: Any, inputs: list[Any], name: str) -> list[Any]:
+        inner = self._function(body, op, "f", op.inputs)
+        return self._run(inner, inputs, name)
 
     def _fold(self, op: Any, inputs: list[Any], name: str) -> list[Any] | None:
         twins = [x.twin if isinstance(x, _Folded) else self._twins.get(x.name) for x in inputs]
@@ -272,7 +355,8 @@ class _Copier:
             with self.graph.as_default(), self._tf.name_scope(plain(name) + "/"):
                 made = rewrite(op, inputs)
             if made is not None:
-                return list(made) if isinstance(made, (list, tuple)) else [made]
+                self.rewritten = True
+                return [self._notice(x) for x in (made if isinstance(made, list) else [made])]
         with self.graph.as_default(), self._tf.name_scope(""):
             attributes = {k: v for k, v in op.node_def.attr.items() if not k.startswith("_")}
             made = self.graph.create_op(op.type, inputs, None, name=name, attrs=attributes)
@@ -294,3 +378,17 @@ class _Folded:
     @property
     def shape(self) -> Any:
         return self.twin.shape
+
+
+@contextmanager
+def _plain_control_flow() -> Iterator[None]:
+    """Loops as operations instead of as calls of functions."""
+    import tensorflow as tf
+
+    enabled = tf.compat.v1.control_flow_v2_enabled()
+    tf.compat.v1.disable_control_flow_v2()
+    try:
+        yield
+    finally:
+        if enabled:
+            tf.compat.v1.enable_control_flow_v2()
