@@ -219,6 +219,22 @@ _each({
     "Conv2DTranspose/valid-strided": _chain((4, 5, 3), lambda: L.Conv2DTranspose(4, 2, strides=3)),
     "Conv2DTranspose/output-padding": _chain((4, 5, 3), lambda: L.Conv2DTranspose(
         4, 3, strides=2, padding="same", output_padding=0)),
+    "Conv1DTranspose/output-padding": _chain((6, 3), lambda: L.Conv1DTranspose(
+        4, 3, strides=2, padding="same", output_padding=1)),
+    "Conv2DTranspose/output-padding-1": _chain((4, 5, 3), lambda: L.Conv2DTranspose(
+        4, 3, strides=2, padding="same", output_padding=1, activation="hard_sigmoid")),
+    "Conv2DTranspose/output-padding-valid": _chain((4, 5, 3), lambda: L.Conv2DTranspose(
+        4, 3, strides=2, output_padding=1)),
+    "Conv2DTranspose/dilated-same": _chain((4, 5, 3), lambda: L.Conv2DTranspose(
+        4, 3, dilation_rate=2, padding="same")),
+    "Conv2DTranspose/free-size": _chain((None, None, 3), lambda: L.Conv2DTranspose(
+        4, 3, strides=2, padding="same")),
+    "Conv2DTranspose/channels-first": _chain((3, 4, 5), lambda: L.Conv2DTranspose(
+        4, 3, strides=2, data_format="channels_first")),
+    "Conv3DTranspose/valid-strided": _chain(
+        (3, 4, 3, 2), lambda: L.Conv3DTranspose(3, 2, strides=3)),
+    "Conv3DTranspose/unequal": _chain((3, 4, 3, 2), lambda: L.Conv3DTranspose(
+        3, (4, 2, 3), strides=(2, 1, 2), padding="same", use_bias=False)),
     "Conv2DTranspose/no-bias": _chain((4, 5, 3), lambda: L.Conv2DTranspose(4, 3, use_bias=False)),
     "Conv2DTranspose/dilated": _chain((4, 5, 3), lambda: L.Conv2DTranspose(4, 3, dilation_rate=2)),
     "Conv3DTranspose/plain": _chain((3, 4, 3, 2), lambda: L.Conv3DTranspose(3, 3)),
@@ -406,6 +422,14 @@ _each({
     "Bidirectional/backward-class": _chain((6, 3), lambda: L.Bidirectional(
         L.LSTM(4), backward_layer=L.GRU(4, go_backwards=True, reset_after=False))),
     "Bidirectional/rnn-cell": _chain((6, 3), lambda: L.Bidirectional(L.RNN(L.LSTMCell(4)))),
+    "Bidirectional/rnn-cell-sequences": _chain((6, 3), lambda: L.Masking(), lambda: L.Bidirectional(
+        L.RNN([L.LSTMCell(4), L.SimpleRNNCell(3)], return_sequences=True))),
+    "Bidirectional/rnn-cell-state": _chain((6, 3), lambda: L.Bidirectional(
+        L.RNN([L.LSTMCell(4), L.SimpleRNNCell(3)], return_state=True))),
+    "Bidirectional/state-sequences": _chain((6, 3), lambda: L.Masking(), lambda: L.Bidirectional(
+        L.GRU(4, return_state=True, return_sequences=True, reset_after=False), merge_mode="sum")),
+    "Bidirectional/state-apart": _chain((6, 3), lambda: L.Bidirectional(
+        L.LSTM(4, return_state=True), merge_mode=None)),
     "Bidirectional/reset-after": _chain((6, 3), lambda: L.Bidirectional(L.GRU(4))),
     "TimeDistributed/dense": _chain((5, 8), lambda: L.TimeDistributed(L.Dense(4))),
     "TimeDistributed/conv": _chain((3, 6, 6, 2), lambda: L.TimeDistributed(L.Conv2D(3, 3))),
@@ -788,6 +812,53 @@ def _branch_outputs_shared() -> keras.Model:
     return Model(start, [x, L.Dense(2)(encoder(L.Dense(8)(x)))])
 
 
+def _late_first_call() -> keras.Model:
+    """A shared layer whose first call waits for a layer that its second call does not need."""
+    start = Input((4,))
+    shared, reader = L.Dense(4, activation="tanh"), L.Dense(4)
+    x = shared(start)
+    deep = shared(L.Dense(4)(x))
+    return Model(start, [reader(deep), reader(x), deep])
+
+
+def _unused_nested_output() -> keras.Model:
+    a = Input((4,))
+    inner = Model(a, [L.Dense(2)(a), L.Dense(3)(a)], name="inner")
+    start = Input((4,))
+    return Model(start, inner(start)[1])
+
+
+def _shared_everywhere() -> keras.Model:
+    """One layer inside a nested model and outside of it."""
+    shared = L.Dense(4)
+    inner = Sequential([Input((4,)), shared, L.ReLU()])
+    start = Input((4,))
+    return Model(start, L.Add()([inner(start), shared(start)]))
+
+
+def _key_named_like_a_layer() -> keras.Model:
+    start = Input((4,))
+    x = L.Dense(4, name="answer")(start)
+    return Model(start, {"answer": L.Dense(2, name="other")(x), "other": L.ReLU()(x)})
+
+
+def _nested_as_output() -> keras.Model:
+    start = Input((8,))
+    return Model(start, [_encoder()(start), _functional_part()(L.Dense(4)(start))])
+
+
+def _rank_one_inputs() -> keras.Model:
+    a, b = Input((), name="a"), Input((), dtype="int32", name="b")
+    x = L.Reshape((1,))(a)
+    return Model([a, b], L.Concatenate()([x, L.Embedding(10, 3)(b)]))
+
+
+def _squeezed_into_nested() -> keras.Model:
+    """A nested model that is given one axis more than its input has."""
+    start = Input((4, 1))
+    return Model(start, _functional_part()(start))
+
+
 def _many_layers(count: int) -> Builder:
     return _chain((8,), *[lambda: L.Dense(8, activation="tanh") for _ in range(count)])
 
@@ -839,6 +910,14 @@ _each({
     "topology/squeeze-excite": _squeeze_excite,
     "topology/part-of-model": _part_of_model,
     "topology/branch-outputs-shared": _branch_outputs_shared,
+    "topology/late-first-call": _late_first_call,
+    "topology/unused-nested-output": _unused_nested_output,
+    "topology/shared-everywhere": _shared_everywhere,
+    "topology/key-named-like-a-layer": _key_named_like_a_layer,
+    "topology/nested-as-output": _nested_as_output,
+    "topology/rank-one-inputs": _rank_one_inputs,
+    "topology/squeezed-into-nested": _squeezed_into_nested,
+    "topology/same-tensor-twice": _op(lambda x: L.Add()([x, x])),
     "topology/fixed-batch": _chain((8,), lambda: L.Dense(4), batch_size=5),
     "topology/identity": _op(lambda x: x),
     "topology/500-layers": _many_layers(500),
@@ -850,6 +929,115 @@ _each({
         Input((28, 28, 1)), L.Conv2D(8, 3, activation="relu"), L.MaxPooling2D(),
         L.Conv2D(8, 3, activation="relu"), L.MaxPooling2D(), L.Flatten(), L.Dropout(0.5),
         L.Dense(10, activation="softmax")]),
+})  # fmt: skip
+
+# Masks on their way ---------------------------------------------------------------------------
+
+
+def _masked_chain(*makers: Callable[[], Any]) -> Builder:
+    return _chain((6,), lambda: L.Embedding(10, 4, mask_zero=True), *makers, dtype="int32")
+
+
+def _two_masks(merge: Callable[[], Any]) -> Builder:
+    """Two sentences, each with a mask of its own, merged and read."""
+
+    def make() -> keras.Model:
+        a, b = Input((6,), dtype="int32"), Input((6,), dtype="int32")
+        words = L.Embedding(10, 4, mask_zero=True)
+        return Model([a, b], L.LSTM(3)(merge()([words(a), words(b)])))
+
+    return make
+
+
+def _masked_beside(merge: Callable[[], Any]) -> Builder:
+    """A sentence with a mask merged with numbers without one, and read."""
+
+    def make() -> keras.Model:
+        a, b = Input((6,), dtype="int32"), Input((6, 4))
+        return Model([a, b], L.LSTM(3)(merge()([L.Embedding(10, 4, mask_zero=True)(a), b])))
+
+    return make
+
+
+def _masked_encoder_decoder() -> keras.Model:
+    source, target = Input((6,), dtype="int32"), Input((5,), dtype="int32")
+    words = L.Embedding(10, 4, mask_zero=True)
+    _, h, c = L.LSTM(4, return_state=True)(words(source))
+    y = L.LSTM(4, return_sequences=True)(words(target), initial_state=[h, c])
+    return Model([source, target], L.Dense(3, activation="softmax")(y))
+
+
+def _masked_beside_unmasked() -> keras.Model:
+    words, numbers = Input((6,), dtype="int32"), Input((4, 3))
+    read = L.LSTM(3)(L.Embedding(10, 4, mask_zero=True)(words))
+    return Model([words, numbers], L.Concatenate()([read, L.GRU(2, reset_after=False)(numbers)]))
+
+
+def _mask_into_nested() -> keras.Model:
+    inner = Sequential([Input((6, 4)), L.Dense(4), L.LSTM(3, return_sequences=True)], name="inner")
+    start = Input((6,), dtype="int32")
+    y = inner(L.Embedding(10, 4, mask_zero=True)(start))
+    return Model(start, L.LSTM(2)(y))
+
+
+def _mask_from_nested() -> keras.Model:
+    inner = Sequential([Input((6,), dtype="int32"), L.Embedding(10, 4, mask_zero=True)])
+    a, b = Input((6,), dtype="int32"), Input((6,), dtype="int32")
+    lstm = L.LSTM(3)
+    return Model([a, b], L.Subtract()([lstm(inner(a)), lstm(inner(b))]))
+
+
+def _mask_given() -> keras.Model:
+    words, numbers = Input((6,), dtype="int32"), Input((6, 3))
+    mask = L.Embedding(10, 4, mask_zero=True).compute_mask(words)
+    return Model([words, numbers], L.LSTM(3)(numbers, mask=mask))
+
+
+_each({
+    "mask/then-none": _masked_chain(
+        lambda: L.LSTM(3), lambda: L.RepeatVector(4), lambda: L.LSTM(2, return_sequences=True)),
+    "mask/leaky-relu": _masked_chain(lambda: L.LeakyReLU(), lambda: L.LSTM(3)),
+    "mask/leaky-relu-after-masking": _chain(
+        (6, 3), lambda: L.Masking(), lambda: L.LeakyReLU(), lambda: L.LSTM(3)),
+    "mask/rescaling": _masked_chain(lambda: L.Rescaling(2.0), lambda: L.Bidirectional(L.LSTM(3))),
+    "mask/conv": _masked_chain(lambda: L.Conv1D(3, 3, padding="same"), lambda: L.LSTM(3)),
+    "mask/dropout-mean": _masked_chain(
+        lambda: L.SpatialDropout1D(0.2), lambda: L.Dense(5, activation="relu"),
+        lambda: L.GlobalAveragePooling1D(), lambda: L.Dense(1, activation="sigmoid")),
+    "mask/mean-free-length": _chain(
+        (None,), lambda: L.Embedding(10, 4, mask_zero=True),
+        lambda: L.GlobalAveragePooling1D(), dtype="int32"),
+    "mask/max": _masked_chain(lambda: L.GlobalMaxPooling1D()),
+    "mask/flatten": _masked_chain(lambda: L.Flatten(), lambda: L.Dense(3)),
+    "mask/bidirectional-twice": _masked_chain(
+        lambda: L.Bidirectional(L.LSTM(3, return_sequences=True)),
+        lambda: L.Bidirectional(L.LSTM(2))),
+    "mask/stacked": _masked_chain(
+        lambda: L.LSTM(3, return_sequences=True), lambda: L.Dropout(0.1),
+        lambda: L.GRU(3, return_sequences=True, reset_after=False), lambda: L.SimpleRNN(2)),
+    "mask/layer-normalization": _masked_chain(lambda: L.LayerNormalization(), lambda: L.LSTM(3)),
+    "mask/activation-hard-sigmoid": _masked_chain(
+        lambda: L.Dense(4, activation="hard_sigmoid"), lambda: L.LSTM(3)),
+    "mask/softmax-last": _masked_chain(
+        lambda: L.LSTM(3, return_sequences=True), lambda: L.Dense(4, activation="softmax")),
+    "mask/time-distributed-dense": _masked_chain(
+        lambda: L.TimeDistributed(L.Dense(3, activation="hard_swish")), lambda: L.LSTM(2)),
+    "mask/encoder-decoder": _masked_encoder_decoder,
+    "mask/beside-unmasked": _masked_beside_unmasked,
+    "mask/into-nested": _mask_into_nested,
+    "mask/from-nested": _mask_from_nested,
+    "mask/given": _mask_given,
+    "mask/add": _two_masks(lambda: L.Add()),
+    "mask/multiply": _two_masks(lambda: L.Multiply()),
+    "mask/maximum": _two_masks(lambda: L.Maximum()),
+    "mask/average": _two_masks(lambda: L.Average()),
+    "mask/half-masked-multiply": _masked_beside(lambda: L.Multiply()),
+    "mask/half-masked-minimum": _masked_beside(lambda: L.Minimum()),
+    "mask/concatenate": _two_masks(lambda: L.Concatenate()),
+    "mask/concatenate-time": _two_masks(lambda: L.Concatenate(axis=1)),
+    "mask/half-masked-add": _masked_beside(lambda: L.Add()),
+    "mask/half-masked-concatenate": _masked_beside(lambda: L.Concatenate()),
+    "mask/half-masked-concatenate-time": _masked_beside(lambda: L.Concatenate(axis=1)),
 })  # fmt: skip
 
 # Names and dtypes -----------------------------------------------------------------------------

@@ -63,6 +63,9 @@ class _Converter:
 
     def enter(self, use: Use, inputs: list[Any]) -> list[Any]:
         """The inputs of a nested model, with the masks that it is called with."""
+        graph = graph_of(use.operation)
+        for index, (x, own) in enumerate(zip(inputs, graph.inputs, strict=True)):
+            inputs[index] = self._adjusted(use.path, x, own)
         masks = keras.tree.flatten(use.arguments.get("mask"))
         if any(mask is not None for mask in masks):
             for index, mask in enumerate(masks):
@@ -70,6 +73,21 @@ class _Converter:
                 copy.keras_mask = read_mask(self.book.tokens, mask)
                 inputs[index] = copy
         return inputs
+
+    def _adjusted(self, path: str, x: Any, own: Any) -> Any:
+        """An input of a nested model in the rank and dtype that the model makes of it."""
+        if not isinstance(x, Tensor):
+            return x
+        writer = Writer(self.book, own, path)
+        if len(x.shape) == len(own.shape) + 1 and x.shape[-1] == 1:
+            x = writer.reshape(x, x.shape[:-1], "squeezed")
+        elif len(x.shape) == len(own.shape) - 1:
+            x = writer.reshape(x, (*x.shape, 1), "expanded")
+        if wire_dtype(own.dtype) == "float32":
+            return writer.to_float(x)
+        if wire_dtype(own.dtype) != x.dtype:
+            self.refuse(path, "Functional", f"casts its input from {x.dtype} to {own.dtype}")
+        return x
 
     def refuse_expression(self, value: Expression) -> None:
         self.refuse(value.use.path, value.name, _unknown(value.use.operation))

@@ -17,30 +17,31 @@ from exporter.formats.tfjs_layers.masks import NEVER, RECURRENT, AllPass
 def execution_order(graph: Graph) -> list[Tensor]:
     """Tensors in the order in which TF.js computes them; a layer runs once per output wanted."""
     order: list[Tensor] = []
-    taken: set[int] = set()
+    taken: set[tuple[int, int]] = set()
     for fetch in graph.outputs:
         for tensor in _order_for(fetch, graph.inputs):
-            if id(tensor) not in taken:
-                taken.add(id(tensor))
+            if tensor.key not in taken:
+                taken.add(tensor.key)
                 order.append(tensor)
     return order
 
 
 def _order_for(fetch: Tensor, inputs: list[Tensor]) -> Iterator[Tensor]:
-    visited = {id(tensor) for tensor in inputs}
-    stack, marks = [fetch], []
+    visited = {tensor.key for tensor in inputs}
+    stack = [fetch]
+    marks: list[int] = []
     while stack:
         top = stack[-1]
-        if id(top) in visited:
+        if top.key in visited:
             stack.pop()
         elif marks and marks[-1] == len(stack) - 1:
             stack.pop()
             marks.pop()
-            visited.add(id(top))
+            visited.add(top.key)
             yield top
         else:
             marks.append(len(stack) - 1)
-            stack += [tensor for tensor in top.call.inputs if id(tensor) not in visited]
+            stack += [tensor for tensor in top.call.inputs if tensor.key not in visited]
 
 
 def shield_from_leaks(graph: Graph) -> tuple[list[str], list[tuple[Call, str]]]:
@@ -50,7 +51,7 @@ def shield_from_leaks(graph: Graph) -> tuple[list[str], list[tuple[Call, str]]]:
         The names of the layers that were shielded, and the calls that no mask can save, each with
         the reason.
     """
-    shielded = []
+    shielded: list[str] = []
     while True:
         stale, lost = _replay(graph)
         if not stale:

@@ -42,7 +42,7 @@ def read_mask(tokens: Tokens, value: Any) -> Any:
         return value if value is None else Garbled()
     operands = value.operands
     if value.name == "NotEqual" and isinstance(operands[0], Tensor) and operands[1] == 0:
-        key = ("nonzero", id(operands[0]))
+        key = ("nonzero", operands[0].key)
         return tokens.remember(key, Nonzero(operands[0], None))
     if value.name == "LogicalOr":
         return tokens.either([read_mask(tokens, operand) for operand in operands])
@@ -52,7 +52,7 @@ def read_mask(tokens: Tokens, value: Any) -> Any:
         inner = operands[0]
         if inner.name == "NotEqual" and isinstance(inner.operands[0], Tensor):
             source, number = inner.operands[0], float(inner.operands[1])
-            return tokens.remember(("masked", id(source), number), Masked(source))
+            return tokens.remember(("masked", source.key, number), Masked(source))
         if inner.name == "Concatenate":
             return _read_concatenation(tokens, inner)
     return Garbled()
@@ -60,7 +60,8 @@ def read_mask(tokens: Tokens, value: Any) -> Any:
 
 def _read_concatenation(tokens: Tokens, value: Expression) -> Any:
     """`Concatenate.compute_mask`: masks spread over their inputs, or ones, side by side."""
-    masks, tensors = [], []
+    masks: list[Any] = []
+    tensors: list[Tensor] = []
     for part in value.operands[0]:
         if not isinstance(part, Expression):
             return Garbled()

@@ -82,6 +82,11 @@ class Tensor:
     mask: Any = None
     keras_mask: Any = None
 
+    @property
+    def key(self) -> tuple[int, int]:
+        """The same for all objects that stand for one tensor."""
+        return id(self.call), self.index
+
 
 @dataclass(eq=False)
 class Call:
@@ -138,7 +143,8 @@ class Graph:
     def _needs_own_layer(self, tensor: Tensor, earlier: Sequence[Tensor]) -> bool:
         layer = tensor.call.layer
         shared = len(layer.calls) > 1 or len(tensor.call.outputs) > 1
-        return shared or tensor in earlier or layer.class_name == "InputLayer"
+        twice = any(tensor.key == other.key for other in earlier)
+        return shared or twice or layer.class_name == "InputLayer"
 
     def _prune(self) -> None:
         needed: set[int] = set()

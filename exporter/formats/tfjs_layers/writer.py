@@ -84,6 +84,8 @@ class Writer:
         dtype: str = "float32",
     ) -> list[Tensor]:
         """Like `emit`, with one output per shape."""
+        if class_name in masks.MERGING:
+            inputs = self._without_masks(class_name, inputs, config)
         wish = f"{self.path}/{role}" if role else self.path
         key = (id(self.keras_layer), role, class_name, signature_of(config, weights))
         layer = self._book.layers.get(key)
@@ -95,6 +97,23 @@ class Writer:
         for tensor in outputs:
             tensor.mask = token
         return list(outputs)
+
+    def _without_masks(
+        self, class_name: str, inputs: Sequence[Tensor], config: Mapping[str, Any]
+    ) -> Sequence[Tensor]:
+        """Inputs whose masks TF.js' merging layers can bear; some make them throw."""
+        last = class_name == "Concatenate" and config["axis"] == len(inputs[0].shape) - 1
+        if last or all(x.mask is None for x in inputs):
+            return inputs
+        return [
+            x if x.mask is None else self.rescale(x, 1.0, role=f"unmasked_{number}")
+            for number, x in enumerate(inputs)
+        ]
+
+    @property
+    def tokens(self) -> masks.Tokens:
+        """The tokens of the model's masks."""
+        return self._book.tokens
 
     def refuse(self, reason: str) -> NoReturn:
         """Say that this layer cannot be written."""

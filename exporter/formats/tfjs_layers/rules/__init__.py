@@ -20,6 +20,7 @@ from exporter.formats.tfjs_layers.rules import (
     preprocessing,
     recurrent,
     space,
+    transposed,
     wrappers,
 )
 
@@ -78,9 +79,9 @@ RULES: dict[type, Rule] = {
     layers.Conv1D: convolution.write_conv,
     layers.Conv2D: convolution.write_conv,
     layers.Conv3D: convolution.write_conv,
-    layers.Conv1DTranspose: convolution.write_conv_transpose,
-    layers.Conv2DTranspose: convolution.write_conv_transpose,
-    layers.Conv3DTranspose: convolution.write_conv_transpose,
+    layers.Conv1DTranspose: transposed.write_conv_transpose,
+    layers.Conv2DTranspose: transposed.write_conv_transpose,
+    layers.Conv3DTranspose: transposed.write_conv_transpose,
     layers.DepthwiseConv1D: convolution.write_depthwise,
     layers.DepthwiseConv2D: convolution.write_depthwise,
     layers.SeparableConv1D: convolution.write_separable,

@@ -16,7 +16,7 @@ import numpy as np
 from exporter.formats.tfjs_layers.graph import LayerWeight, Tensor
 from exporter.formats.tfjs_layers.rules.activations import apply_activation, direct_activation
 from exporter.formats.tfjs_layers.rules.core import kernel_of
-from exporter.formats.tfjs_layers.rules.space import channels_last, crop, pad
+from exporter.formats.tfjs_layers.rules.space import channels_last, pad
 from exporter.formats.tfjs_layers.writer import ZEROS, Writer
 
 GROUPED_KERNEL_LIMIT = 16_000_000
@@ -36,7 +36,7 @@ def write_conv(w: Writer, layer: Any, x: Tensor) -> Tensor:
     if layer.groups > 1:
         kernel = _ungrouped(w, kernel, layer.groups)
     if layer.rank == 3 and max(dilation) > 1:
-        kernel, dilation = _dilated(w, kernel, dilation), [1, 1, 1]
+        kernel, dilation = dilated(w, kernel, dilation), [1, 1, 1]
     config = {
         "filters": layer.filters,
         "kernel_size": list(kernel.shape[: layer.rank]),
@@ -90,7 +90,7 @@ def _length(size: int | None, kernel: int, stride: int, rate: int, padding: str)
     return -(-room // stride)
 
 
-def _changed(weight: LayerWeight, change: Callable[[np.ndarray], np.ndarray]) -> LayerWeight:
+def changed(weight: LayerWeight, change: Callable[[np.ndarray], np.ndarray]) -> LayerWeight:
     """The weight after `change`; no longer Keras' own."""
     shape = change(np.zeros(weight.shape, np.float32)).shape
     return LayerWeight(
@@ -98,7 +98,7 @@ def _changed(weight: LayerWeight, change: Callable[[np.ndarray], np.ndarray]) ->
     )
 
 
-def _dilated(w: Writer, kernel: LayerWeight, rates: Sequence[int]) -> LayerWeight:
+def dilated(w: Writer, kernel: LayerWeight, rates: Sequence[int]) -> LayerWeight:
     """The kernel with zeros between its values."""
     w.note("dilation written as zeros in the kernel")
 
@@ -108,7 +108,7 @@ def _dilated(w: Writer, kernel: LayerWeight, rates: Sequence[int]) -> LayerWeigh
         wide[tuple(slice(None, None, rate) for rate in rates)] = values
         return wide
 
-    return _changed(kernel, spread)
+    return changed(kernel, spread)
 
 
 def _ungrouped(w: Writer, kernel: LayerWeight, groups: int) -> LayerWeight:
@@ -129,103 +129,7 @@ def _ungrouped(w: Writer, kernel: LayerWeight, groups: int) -> LayerWeight:
             full[place] = values[..., g * each : (g + 1) * each]
         return full
 
-    return _changed(kernel, fill)
-
-
-def write_conv_transpose(w: Writer, layer: Any, x: Tensor) -> Tensor:
-    """Conv1DTranspose (over TF.js' Conv2DTranspose), Conv2DTranspose, Conv3DTranspose.
-
-    TF.js takes the output's size from stride and padding alone. Where Keras' differs, the whole
-    output is computed and cut or padded: "same" is a window of it (TensorFlow's
-    conv2d_backprop_input).
-    """
-    rank = layer.rank
-    x, back = channels_last(w, layer, x)
-    sizes, spatial = x.shape[1:-1], w.shape[2:] if _first(layer) else w.shape[1:-1]
-    kernel = kernel_of(w, layer)
-    if max(layer.dilation_rate) > 1:
-        kernel = _dilated(w, kernel, list(layer.dilation_rate))
-    strides = list(layer.strides)
-    kernel_size = list(kernel.shape[:rank])
-    own = [_transposed_length(n, s, layer.padding, k)
-           for n, s, k in zip(sizes, strides, kernel_size, strict=True)]  # fmt: skip
-    padding = layer.padding
-    if (list(spatial) != own and layer.output_padding is not None) or max(layer.dilation_rate) > 1:
-        if None in sizes:
-            w.refuse("output_padding or dilation with free sizes; give Input fixed sizes")
-        padding = "valid"
-    if rank == 1:
-        x = w.reshape(x, (x.shape[0], x.shape[1], 1, x.shape[2]), "as_picture")
-        kernel = _changed_keeping(kernel, lambda values: values[:, None])
-        kernel_size, strides = [*kernel_size, 1], [*strides, 1]
-    full = [_transposed_length(n, s, padding, k)
-            for n, s, k in zip(x.shape[1:-1], strides, kernel_size, strict=True)]  # fmt: skip
-    config = {
-        "filters": layer.filters, "kernel_size": kernel_size, "strides": strides,
-        "padding": padding, "data_format": "channels_last", "activation": "linear",
-        "use_bias": False, "kernel_initializer": ZEROS, "bias_initializer": ZEROS,
-    }  # fmt: skip
-    shape = (x.shape[0], *full, layer.filters)
-    direct = direct_activation(layer.activation)
-    plain = padding == layer.padding and rank > 1
-    bias = [w.weight("bias", layer.bias)] if layer.use_bias else []
-    if plain:
-        config |= {"use_bias": layer.use_bias, "activation": direct or "linear"}
-        y = w.emit(f"Conv{max(rank, 2)}DTranspose", x, config, shape=shape,
-                   weights=[kernel, *bias])  # fmt: skip
-        return back(y if direct else apply_activation(w, layer.activation, y, "activation"))
-    config["use_bias"] = layer.use_bias and padding == layer.padding
-    weights = [kernel, *bias] if config["use_bias"] else [kernel]
-    y = w.emit(f"Conv{max(rank, 2)}DTranspose", x, config, shape=shape, weights=weights)
-    if rank == 1:
-        y = w.reshape(y, (y.shape[0], y.shape[1], layer.filters), "as_sequence")
-    if padding != layer.padding or list(y.shape[1:-1]) != list(spatial):
-        y = _window(w, layer, y, sizes, list(kernel_size)[:rank], spatial)
-    if layer.use_bias and not config["use_bias"]:
-        values = np.asarray(layer.bias, dtype=np.float32).tolist()
-        y = w.rescale(y, 1.0, values, "bias")
-    return back(apply_activation(w, layer.activation, y, "activation") if layer.activation else y)
-
-
-def _changed_keeping(
-    weight: LayerWeight, change: Callable[[np.ndarray], np.ndarray]
-) -> LayerWeight:
-    return _changed(weight, change)
-
-
-def _first(layer: Any) -> bool:
-    return bool(layer.data_format == "channels_first")
-
-
-def _transposed_length(size: int | None, stride: int, padding: str, kernel: int) -> int | None:
-    """TF.js' deconvLength."""
-    if size is None:
-        return None
-    return size * stride + (max(kernel - stride, 0) if padding == "valid" else 0)
-
-
-def _window(
-    w: Writer,
-    layer: Any,
-    y: Tensor,
-    sizes: Sequence[Any],
-    kernel_size: Sequence[int],
-    wanted: Sequence[Any],
-) -> Tensor:
-    """Cut Keras' output out of the whole one."""
-    w.note("output_padding or dilation written as a larger output that is cut")
-    before, after = [], []
-    for axis, (size, kernel, stride, target) in enumerate(
-        zip(sizes, kernel_size, layer.strides, wanted, strict=True)
-    ):
-        start = 0
-        if layer.padding == "same":
-            start = max((size - 1) * stride + kernel - target, 0) // 2
-        before.append(start)
-        after.append((y.shape[axis + 1] or 0) - start - target)
-    cuts = [(b, max(a, 0)) for b, a in zip(before, after, strict=True)]
-    y = crop(w, y, cuts, "window")
-    return pad(w, y, [(0, max(-a, 0)) for a in after], "window_end")
+    return changed(kernel, fill)
 
 
 def write_depthwise(w: Writer, layer: Any, x: Tensor) -> Tensor:
@@ -233,7 +137,7 @@ def write_depthwise(w: Writer, layer: Any, x: Tensor) -> Tensor:
     x, back = channels_last(w, layer, x)
     kernel = w.weight("depthwise_kernel", layer.kernel)
     if max(layer.dilation_rate) > 1:
-        kernel = _dilated(w, kernel, list(layer.dilation_rate))
+        kernel = dilated(w, kernel, list(layer.dilation_rate))
     x, kernels, config = _as_picture(w, layer, x, [kernel])
     config |= {"depth_multiplier": layer.depth_multiplier, "depthwise_initializer": ZEROS}
     channels = (x.shape[-1] or 0) * layer.depth_multiplier
@@ -247,7 +151,7 @@ def write_separable(w: Writer, layer: Any, x: Tensor) -> Tensor:
     depthwise = w.weight("depthwise_kernel", layer.depthwise_kernel)
     pointwise = w.weight("pointwise_kernel", layer.pointwise_kernel)
     if max(layer.dilation_rate) > 1:
-        depthwise = _dilated(w, depthwise, list(layer.dilation_rate))
+        depthwise = dilated(w, depthwise, list(layer.dilation_rate))
     x, kernels, config = _as_picture(w, layer, x, [depthwise, pointwise])
     config |= {
         "filters": layer.filters,
@@ -266,7 +170,7 @@ def _as_picture(
     strides = list(layer.strides)
     if layer.rank == 1:
         x = w.reshape(x, (x.shape[0], x.shape[1], 1, x.shape[2]), "as_picture")
-        kernels = [_changed(kernel, lambda values: values[:, None]) for kernel in kernels]
+        kernels = [changed(kernel, lambda values: values[:, None]) for kernel in kernels]
         strides = strides * 2
     config = {
         "kernel_size": list(kernels[0].shape[:2]),

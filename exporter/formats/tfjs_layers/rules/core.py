@@ -74,7 +74,7 @@ def write_embedding(w: Writer, layer: Any, x: Tensor) -> Tensor:
     }
     y = w.emit("Embedding", x, config, shape=(*x.shape, layer.output_dim), weights=[weight])
     if layer.mask_zero:
-        w.remember_mask(("nonzero", id(x)), y)
+        w.remember_mask(("nonzero", x.key), y)
     return y
 
 
@@ -83,7 +83,7 @@ def write_masking(w: Writer, layer: Any, x: Tensor) -> Tensor:
     if not np.isfinite(layer.mask_value):
         w.refuse(f"mask_value {layer.mask_value}, which model.json cannot hold")
     y = w.emit("Masking", x, {"mask_value": float(layer.mask_value)})
-    w.remember_mask(("masked", id(x), float(layer.mask_value)), y)
+    w.remember_mask(("masked", x.key, float(layer.mask_value)), y)
     return y
 
 

@@ -15,7 +15,7 @@ from keras import activations, layers
 from exporter.formats.tfjs_layers.graph import LayerWeight, Shape, Tensor
 from exporter.formats.tfjs_layers.names import sanitize
 from exporter.formats.tfjs_layers.rules.activations import direct_activation, name_of
-from exporter.formats.tfjs_layers.rules.masking import mask_as_numbers, with_mask
+from exporter.formats.tfjs_layers.rules.masking import mask_as_numbers, with_mask, without_mask
 from exporter.formats.tfjs_layers.writer import ZEROS, Writer
 
 HARD = 5 / 6
@@ -161,12 +161,12 @@ def write_recurrent(w: Writer, layer: Any, x: Tensor, initial_state: Any = None)
     return [first, *(outputs[1 + index] for index in order)]
 
 
-def _silenced(w: Writer, layer: Any, y: Tensor) -> Tensor:
+def _silenced(w: Writer, layer: Any, y: Tensor, role: str = "") -> Tensor:
     """Zero at masked steps where Keras wants that; TF.js repeats the step before."""
     if w.mask is None or not (layer.return_sequences and layer.zero_output_for_mask):
         return y
     w.note("masked steps made zero, where TF.js repeats the step before")
-    return w.emit("Multiply", [y, mask_as_numbers(w, y, w.mask)], role="mask/silenced")
+    return w.emit("Multiply", [y, mask_as_numbers(w, y, w.mask)], role=f"{role}mask/silenced")
 
 
 def _flatten(state: Any) -> list[Tensor]:
@@ -263,44 +263,68 @@ def write_bidirectional(
 
 
 def _alike(w: Writer, forward: Any, backward: Any) -> bool:
-    if type(forward) is not type(backward):
+    # Of RNN with a cell, TF.js' Bidirectional reads the cell's config twice and fails.
+    if type(forward) is not type(backward) or type(forward) is layers.RNN:
         return False
     first, second = _layer(w, forward)[1], _layer(w, backward)[1]
     return first | {"go_backwards": not forward.go_backwards} == second
 
 
 def _two_layers(w: Writer, layer: Any, x: Tensor, initial_state: Any) -> list[Tensor]:
-    if initial_state is not None or layer.return_state or w.mask is not None:
-        w.refuse("a backward layer of another kind together with states or a mask")
-    w.note("forward and backward layer written one by one, for they differ")
+    """Forward and backward layer one by one, and their merge."""
+    w.note("forward and backward layer written one by one, as TF.js has no such Bidirectional")
     x = with_mask(w, x, w.mask)
-    shape = w.shape
-    merged = layer.merge_mode
-    if merged == "concat":
-        units = layer.forward_layer.cell.units, layer.backward_layer.cell.units
-        shapes: list[Shape] = [(*shape[:-1], size) for size in units]
-    else:
-        shapes = [shape, shape]
-    outputs = []
-    for role, inner, own in zip(
-        ("forward", "backward"), (layer.forward_layer, layer.backward_layer), shapes, strict=True
+    given = _flatten(initial_state)
+    half = len(given) // 2
+    sequences: list[Tensor] = []
+    states: list[Tensor] = []
+    for role, inner, start in (
+        ("forward", layer.forward_layer, given[:half]),
+        ("backward", layer.backward_layer, given[half:]),
     ):
-        class_name, config, weights = _layer(w, inner)
-        y = w.emit(class_name, x, config, shape=own, weights=weights, role=role)
+        y, own = _direction(w, inner, x, start, role)
         if role == "backward" and inner.return_sequences:
             y = reverse_steps(w, y, "backward_reversed")
-        outputs.append(y)
-    if merged is None:
-        return outputs
+        sequences.append(_silenced(w, inner, y, role))
+        states += own
+    if layer.merge_mode is None:
+        return [*sequences, *states]
     merges = {"concat": "Concatenate", "sum": "Add", "mul": "Multiply", "ave": "Average"}
-    options = {"axis": len(shape) - 1} if merged == "concat" else {}
-    return [w.emit(merges[merged], outputs, options, shape=shape)]
+    options = {"axis": len(w.shape) - 1} if layer.merge_mode == "concat" else {}
+    merged = w.emit(merges[layer.merge_mode], sequences, options, shape=w.shape)
+    return [merged, *states]
+
+
+def _direction(
+    w: Writer, inner: Any, x: Tensor, given: Sequence[Tensor], role: str
+) -> tuple[Tensor, list[Tensor]]:
+    """One recurrent layer: its output, and its states in Keras' order."""
+    class_name, config, weights = _layer(w, inner)
+    order = _state_order(inner)
+    found = inner.compute_output_shape(x.shape)
+    shapes: list[Shape] = [tuple(found[0]), *_flat_shapes(found[1:])] if inner.return_state else [
+        tuple(found)
+    ]  # fmt: skip
+    if inner.return_state:
+        shapes = [shapes[0], *(shapes[1 + order.index(i)] for i in range(len(order)))]
+    start = [given[order.index(i)] for i in range(len(order))] if given else []
+    outputs = w.emit_many(class_name, [x, *start], config, shapes, weights, role)
+    if inner.return_state and not inner.return_sequences:
+        outputs[1] = outputs[0]  # one tensor object in TF.js, see write_recurrent
+    states = [outputs[1 + index] for index in order] if inner.return_state else []
+    return outputs[0], states
+
+
+def _flat_shapes(shapes: Any) -> list[Shape]:
+    if shapes and all(n is None or isinstance(n, int) for n in shapes):
+        return [tuple(shapes)]
+    return [shape for part in shapes for shape in _flat_shapes(part)]
 
 
 def reverse_steps(w: Writer, x: Tensor, role: str) -> Tensor:
     """The steps from the last to the first: a recurrence without memory that goes backwards."""
     if x.mask is not None:
-        w.refuse("steps to be reversed under a mask")
+        x = without_mask(w, x)
     size = x.shape[-1] or 0
     config = {
         "units": size, "activation": "linear", "use_bias": False, "return_sequences": True,
