@@ -85,4 +85,5 @@ const { metafile } = await build({
   metafile: true,
 });
 await Promise.all(ASSETS.map((path) => copyFile(join(MODULES, path), join(OUT, basename(path)))));
+await copyFile(join(HERE, "element", "custom-elements.json"), join(OUT, "custom-elements.json"));
 await writeFile(join(OUT, "runtimes.json"), `${JSON.stringify(await measureRuntimes(metafile, OUT), null, 2)}\n`);
