@@ -847,6 +847,12 @@ def _nested_as_output() -> keras.Model:
     return Model(start, [_encoder()(start), _functional_part()(L.Dense(4)(start))])
 
 
+def _same_tensor_under_two_names() -> keras.Model:
+    start = Input((4,))
+    x = L.Dense(3)(start)
+    return Model(start, [L.Flatten()(x), x, L.Reshape((3,))(x), L.Permute((1,))(x)])
+
+
 def _rank_one_inputs() -> keras.Model:
     a, b = Input((), name="a"), Input((), dtype="int32", name="b")
     x = L.Reshape((1,))(a)
@@ -917,6 +923,7 @@ _each({
     "topology/nested-as-output": _nested_as_output,
     "topology/rank-one-inputs": _rank_one_inputs,
     "topology/squeezed-into-nested": _squeezed_into_nested,
+    "topology/same-tensor-under-two-names": _same_tensor_under_two_names,
     "topology/same-tensor-twice": _op(lambda x: L.Add()([x, x])),
     "topology/fixed-batch": _chain((8,), lambda: L.Dense(4), batch_size=5),
     "topology/identity": _op(lambda x: x),

@@ -97,7 +97,8 @@ class Tokens:
             tensor if token is None else token
             for token, tensor in zip(tokens, tensors, strict=True)
         )
-        return self.remember(("joined", *(id(part) for part in parts)), Joined(parts))
+        keys = [part.key if hasattr(part, "key") else id(part) for part in parts]
+        return self.remember(("joined", *keys), Joined(parts))
 
 
 def output_mask(class_name: str, config: Mapping[str, Any], call: Call) -> Any:

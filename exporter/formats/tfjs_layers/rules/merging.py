@@ -18,10 +18,9 @@ def write_merge(w: Writer, layer: Any, inputs: Sequence[Tensor]) -> Tensor:
     if len(inputs) == 1:
         return w.activate(inputs[0], "linear")
     name = type(layer).__name__
-    masked = (
-        any(x.keras_mask is not None for x in inputs) and len({len(x.shape) for x in inputs}) == 1
-    )
-    if masked and name in ("Multiply", "Maximum", "Minimum"):
+    masked = any(x.keras_mask is not None for x in inputs)
+    alike = len({len(x.shape) for x in inputs}) == 1  # else Keras reshapes, and loses the masks
+    if masked and alike and name in ("Multiply", "Maximum", "Minimum"):
         if len(inputs[0].shape) != 3:
             w.refuse(f"masks on inputs of shape {inputs[0].shape}")
         w.note("masked steps left out as Keras does, with the masks as numbers")
