@@ -230,7 +230,9 @@ class _Bench:
     def _row(self, session: runtimes.Session, row: Row, turn: schedule.Turn) -> Row:
         samples = turn.samples
         wanted = samples.taken(turn.count)
-        gate = gates.gate_for(row.precision, row.backend, pictures=samples.pictures)
+        gate = gates.gate_for(
+            row.precision, row.backend, pictures=samples.pictures, near_ties=samples.near_ties
+        )
         row = replace(
             row, samples_name=samples.name, batch=turn.batch, gate=str(gate), note=turn.note
         )

@@ -32,6 +32,7 @@ class Samples:
         pictures: True for drawn digits or the user's data: what 8-bit precisions are judged on.
         labels: The right classes, or None.
         each_alone: Judge each sample by itself (edge inputs of very different magnitude).
+        near_ties: Each was made to be nearly a tie between two classes.
         golden: Part of the bundle's golden vectors, so run at every batch size.
         names: The samples' names, for the report.
     """
@@ -43,6 +44,7 @@ class Samples:
     pictures: bool = False
     labels: np.ndarray | None = None
     each_alone: bool = False
+    near_ties: bool = False
     golden: bool = False
     names: tuple[str, ...] = ()
 

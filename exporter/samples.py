@@ -81,7 +81,7 @@ def of_golden(golden: Golden, source: Source) -> tuple[Samples, ...]:
     return tuple(
         of_arrays(
             f"golden/{kind}", part.inputs(), source, pictures=kind == "picture",
-            each_alone=kind == "edge", golden=True, names=part.names,
+            each_alone=kind == "edge", near_ties=kind == "tie", golden=True, names=part.names,
         )
         for kind in _KINDS
         if (part := golden.of_kind(kind)).rows

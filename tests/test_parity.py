@@ -180,6 +180,17 @@ def test_lost_accuracy_fails_even_where_agreement_holds() -> None:
     assert "accuracy" in judgement.reason
 
 
+@pytest.mark.parametrize(("near_ties", "status"), [(True, "passed"), (False, "failed")])
+def test_float16_may_flip_what_was_made_to_be_nearly_a_tie(near_ties: bool, status: str) -> None:
+    oracle = np.tile([0.505, 0.495, *[0.0] * 8], (30, 1))
+    reference = oracle.astype(np.float32)
+    samples = Samples("tie", (np.zeros((30, 1)),), (reference,), (oracle,), near_ties=near_ties)
+    found = reference.copy()
+    found[7, :2] = found[7, 1::-1]
+    gate = gate_for("float16", "cpu", pictures=False, near_ties=near_ties)
+    assert judge_found(samples, found, gate).status == status
+
+
 def test_gpu_backends_have_their_own_gate_with_a_ceiling() -> None:
     gate = gate_for("float32", "webgl", pictures=False)
     samples = classifier()

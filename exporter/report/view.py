@@ -98,8 +98,13 @@ class Cell:
 
     @property
     def cold_start_ms(self) -> float | None:
-        """Time of the first call after opening."""
+        """Time from opening to the first answer."""
         return next((r.cold_start_ms for r in self.rows if r.cold_start_ms is not None), None)
+
+    @property
+    def bytes_fetched(self) -> int | None:
+        """What a page had fetched by then, not compressed."""
+        return next((r.bytes_fetched for r in self.rows if r.bytes_fetched is not None), None)
 
     @property
     def flips(self) -> int:
@@ -274,7 +279,7 @@ def _limit(row: Row, manifest: Manifest, samples: Mapping[str, Samples]) -> floa
     known = samples.get(row.samples_name)
     if known is None or {spec.meaning for spec in manifest.outputs} != {"probabilities"}:
         return None
-    gate = gate_for(row.precision, row.backend, pictures=known.pictures)
+    gate = gate_for(row.precision, row.backend, pictures=known.pictures, near_ties=known.near_ties)
     if gate.max_abs is None:
         return None
     own = row.keras_max_abs or 0.0
