@@ -110,7 +110,7 @@ def _construct(recipe: Recipe, index: int, layer: Layer) -> keras.layers.Layer:
     try:
         built: keras.layers.Layer = constructor(name=layer.name, **arguments)
     except (TypeError, ValueError) as error:
-        recipe.complain(_blame(index, layer, kind), f"{layer.class_name}: {_line(error)}")
+        recipe.complain(_blame(index, layer, kind, error), f"{layer.class_name}: {_line(error)}")
     return built
 
 
@@ -129,8 +129,11 @@ def _keras_value(value: Any) -> Any:
     return value
 
 
-def _blame(index: int, layer: Layer, kind: Any) -> tuple[str | int, ...]:
-    """The one argument without which the layer can be made, or else the whole layer."""
+def _blame(index: int, layer: Layer, kind: Any, error: Exception) -> tuple[str | int, ...]:
+    """The argument that Keras names, or without which the layer can be made; or else the layer."""
+    for key in layer.arguments:
+        if f"`{key}`" in str(error):
+            return ("layers", index, key)
     for key in layer.arguments:
         rest = {k: _keras_value(v) for k, v in layer.arguments.items() if k != key}
         try:

@@ -195,6 +195,7 @@ def _run(
         _batches(recipe, *train),
         epochs=training.epochs,
         steps_per_epoch=steps,
+        shuffle=False,  # the stream is shuffled by the recipe's seed
         validation_data=validation,
         validation_batch_size=1000,
         callbacks=[_announcer(on_epoch, training.epochs)] if on_epoch else [],
