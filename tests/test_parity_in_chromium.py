@@ -83,8 +83,8 @@ def test_half_floats_are_less_exact_than_floats_and_under_their_own_gate(
 
     assert error("webgl") < 1e-5 < error(HALF) < 2e-2
     gates = {row.gate for row in _of(report, "tfjs-browser", HALF)}
-    assert len(gates) == 1
-    assert "0.02" in gates.pop()
+    assert gates
+    assert all("0.02" in gate for gate in gates)
 
 
 def test_gpus_take_a_sample_of_the_data_and_say_so(report: ParityReport) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import jinja2
 
+from exporter import half_float
 from exporter.errors import MachineFailed
 from exporter.manifest import REPORT_FOLDER, Manifest
 from exporter.parity import ParityReport, Samples
@@ -19,6 +20,7 @@ from exporter.report.document import machine, parity_document
 
 PAGE_NAME = "report.html"
 DOCUMENT_NAME = "parity.json"
+_MOST_PLACES = 8
 # What `str(Gate)` says -> how a reader should understand it.
 _GLOSSARY = (
     (
@@ -125,6 +127,8 @@ def render_page(
         largest_size=largest,
         ticks=charts.ticks(),
         machine=machine(),
+        half_float_largest=half_float.LARGEST,
+        half_float_places=_half_float_places(report),
     )  # fmt: skip
 
 
@@ -147,17 +151,25 @@ def environment() -> jinja2.Environment:
     return made
 
 
+def _half_float_places(report: ParityReport) -> list[half_float.Range]:
+    """The places with the largest magnitudes, the largest first."""
+    ranges = report.half_float.ranges if report.half_float else ()
+    return sorted(ranges, key=lambda item: -item.largest)[:_MOST_PLACES]
+
+
 def _facts(report: ParityReport) -> list[tuple[str, str]]:
     """The strip of figures under the verdict."""
     ran = [row for row in report.rows if row.status != "not_run" and row.backend != view.FILE]
     exact = [row.max_abs for row in ran if row.precision == "float32" and row.max_abs is not None]
     facts = [
         ("rows passed", f"{report.count('passed'):,}"),
-        ("rows failed", f"{report.count('failed'):,}"),
+        ("rows failed", f"{len(report.failed):,}"),
         ("rows not run", f"{report.count('not_run'):,}"),
         ("runtimes and backends", str(len({(row.runtime, row.backend) for row in ran}))),
         ("answers compared", f"{sum(row.samples for row in ran):,}"),
     ]
+    if report.warned:
+        facts.insert(2, ("rows warned", f"{len(report.warned):,}"))
     if exact:
         facts.append(("largest float32 error", wording.error(max(exact))))
     return facts
