@@ -9,7 +9,7 @@ An input is described by one of
     {"picture": [0..255, …]}       low + (high - low) · k / 255
     {"noise": "noise 3"}           uniform in the input's range, by seed and name
     {"fill": 1e30}                 one number everywhere; integers stay in their range
-    {"blend": [a, b], "t": t}      a + (b - a) · t; a and b name a picture row or some noise
+    {"blend": [a, b], "t": t}      a + (b - a) · t; a and b name a row that is no blend, or noise
 computed in float64 in this order of operations, then rounded once to float32.
 """
 
@@ -70,7 +70,7 @@ class Golden:
         tolerance: What a float32 artefact may be off in a self-test: of probabilities, and of
             values in units of the row's largest magnitude, or 1 if that is more.
         strides: Per output, every how many-th number is stored.
-        pictures: What blends may name besides the pictures among the rows.
+        named: Recipes that blends may name besides those of the rows.
     """
 
     seed: int
@@ -80,12 +80,12 @@ class Golden:
     rows: tuple[Row, ...]
     tolerance: float = 1e-4
     strides: tuple[int, ...] = ()
-    pictures: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
+    named: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
 
     def of_kind(self, *kinds: str) -> Golden:
         """The same with only the rows of these kinds."""
         rows = tuple(row for row in self.rows if row.kind in kinds)
-        return replace(self, rows=rows, pictures=self._pictures)
+        return replace(self, rows=rows, named=self.nameable)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -126,13 +126,13 @@ class Golden:
             return np.asarray(flat).astype(spec.dtype).reshape(shape)
 
     def _named(self, name: str, index: int) -> np.ndarray:
-        picture = self._pictures.get(name)
-        return self._input(picture or {"noise": name}, index)
+        return self._input(self.nameable.get(name) or {"noise": name}, index)
 
     @property
-    def _pictures(self) -> dict[str, Mapping[str, Any]]:
-        own = {row.name: row.recipe for row in self.rows if "picture" in row.recipe}
-        return {**self.pictures, **own}
+    def nameable(self) -> dict[str, Mapping[str, Any]]:
+        """Name -> recipe of what a blend may name besides noise."""
+        own = {row.name: row.recipe for row in self.rows if "blend" not in row.recipe}
+        return {**self.named, **own}
 
     def to_json(self) -> str:
         """The text of `golden.json`: one row per line."""

@@ -17,6 +17,7 @@ Answer = Callable[[Sequence[np.ndarray]], list[np.ndarray]]
 
 MAX_TIES = 16
 MAX_TIES_OF_BIG = 4
+BLACK = "all 0"
 CANDIDATES = 256
 CANDIDATES_OF_BIG = 8
 PARTNERS = 3
@@ -39,8 +40,9 @@ def find(vectors: Golden, oracle: Answer, labels: Sequence[str] | None, *, few: 
         few: The model is big.
     """
     count = CANDIDATES_OF_BIG if few else CANDIDATES
-    names = [*vectors._pictures, *(f"noise {i}" for i in range(count))]
-    recipes = [vectors._pictures.get(name) or {"noise": name} for name in names]
+    named = vectors.nameable
+    names = list(dict.fromkeys([*named, *(f"noise {i}" for i in range(count))]))
+    recipes = [named.get(name) or {"noise": name} for name in names]
     answers = oracle(vectors.inputs_for(recipes))
     rows: list[Row] = []
     for index, spec in enumerate(vectors.output_specs):
@@ -87,7 +89,7 @@ class _Try:
     high: float = 1.0
     t: float = 0.0
     lead: float = np.inf
-    score: float = 0.0
+    doubt: float = np.inf
 
     @property
     def middle(self) -> float:
@@ -103,7 +105,7 @@ class _Try:
     def narrow(self, lead: float, score: float) -> None:
         """Take in what the oracle says of the middle."""
         if LOW <= lead < self.lead:
-            self.t, self.lead, self.score = self.middle, lead, score
+            self.t, self.lead, self.doubt = self.middle, lead, abs(score - 0.5)
         if lead > TARGET:
             self.low = self.middle
         else:
@@ -137,7 +139,7 @@ class _Search:
         tries = [
             _Try(label, self._names[a], self._names[b])
             for label in labels
-            for a in [int(np.argmax(_lead(self._scores, label)))]
+            for a in self._starts(label, winners)
             for b in self._partners(label, winners)
         ]
         return self._bisect(tries)
@@ -145,7 +147,17 @@ class _Search:
     def _closest(self, label: int) -> dict[str, Any]:
         """Integers cannot be blended: of all candidates the narrowest victory."""
         lead = _lead(self._scores, label)
-        return {"noise": self._names[int(np.argmin(np.where(lead >= LOW, lead, np.inf)))]}
+        name = self._names[int(np.argmin(np.where(lead >= LOW, lead, np.inf)))]
+        return dict(self._vectors.nameable.get(name) or {"noise": name})
+
+    def _starts(self, label: int, winners: np.ndarray) -> list[int]:
+        """Candidates that the class wins: the clearest, and the one with a score nearest to 1/2.
+
+        A sigmoid that is nearly 1 hardly moves with its bias.
+        """
+        clearest = int(np.argmax(_lead(self._scores, label)))
+        doubt = np.where(winners == label, np.abs(self._scores[:, label] - 0.5), np.inf)
+        return list(dict.fromkeys([clearest, int(np.argmin(doubt))]))
 
     def _partners(self, label: int, winners: np.ndarray) -> list[int]:
         """Candidates that other classes win: the clearest of each, the nearest rivals first."""
@@ -154,7 +166,8 @@ class _Search:
             clearest[rival] = int(np.argmax(_lead(self._scores, rival)))
         mean = self._scores[winners == label].mean(axis=0)
         order = sorted(clearest, key=lambda rival: (-round(float(mean[rival]), 6), rival))
-        return [clearest[rival] for rival in order[:PARTNERS]]
+        black = [i for i, name in enumerate(self._names) if name == BLACK and winners[i] != label]
+        return list(dict.fromkeys([*black, *(clearest[rival] for rival in order[:PARTNERS])]))
 
     def _bisect(self, tries: Sequence[_Try]) -> dict[int, dict[str, Any]]:
         """Per class the best blend, after as many steps as it takes, all tries side by side."""
@@ -167,7 +180,8 @@ class _Search:
         chosen: dict[int, _Try] = {}
         for one in tries:
             best = chosen.get(one.label)
-            if one.lead <= STILL_A_TIE and (best is None or round(one.score - best.score, 6) > 0):
+            # The nearer to 1/2, the more a bias moves it.
+            if one.lead <= STILL_A_TIE and (best is None or round(best.doubt - one.doubt, 6) > 0):
                 chosen[one.label] = one
         return {label: one.recipe(one.t) for label, one in chosen.items()}
 

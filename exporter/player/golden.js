@@ -121,13 +121,13 @@ function makeInput(golden, recipe, index) {
 }
 
 /**
- * What a blend names: a picture row, or else some noise.
+ * What a blend names: a row that is no blend itself, or else some noise.
  * @param {Golden} golden
  * @param {string} name
  * @param {number} index
  */
 function makeNamed(golden, name, index) {
-  const row = golden.rows.find((candidate) => candidate.name === name && "picture" in candidate.recipe);
+  const row = golden.rows.find((candidate) => candidate.name === name && !("blend" in candidate.recipe));
   return makeInput(golden, row ? row.recipe : { noise: name }, index);
 }
 

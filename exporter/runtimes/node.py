@@ -32,6 +32,8 @@ REQUEST_SECONDS = 300.0
 ENDING_SECONDS = 5.0
 """How long a process whose output has ended may take to end itself."""
 
+ERROR_CHARACTERS = 600
+
 STDERR_BYTES = 2000
 """How much of what the process printed goes into an error."""
 
@@ -86,7 +88,7 @@ class NodeProcess:
             watchdog.cancel()
         if "error" in answer:
             kind = UnsupportedModel if answer.get("name") == "UnsupportedModel" else RuntimeCrashed
-            raise kind(" ".join(str(answer["error"]).split()))
+            raise kind(_shorten(str(answer["error"])))
         return answer, outputs
 
     @property
@@ -134,6 +136,12 @@ def node_executable() -> str:
         ) from None
     root = Path(executable.ROOT_DIR)
     return str(root / "node.exe" if os.name == "nt" else root / "bin" / "node")
+
+
+def _shorten(text: str) -> str:
+    """One line; some errors of TF.js hold a whole layer as JSON."""
+    line = " ".join(text.split())
+    return line if len(line) <= ERROR_CHARACTERS else line[:ERROR_CHARACTERS] + "…"
 
 
 def _write_frame(stream: IO[bytes], header: dict[str, Any], tensors: Sequence[np.ndarray]) -> None:

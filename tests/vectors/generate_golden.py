@@ -42,6 +42,8 @@ CASES = {
             {"name": "noise 0", "kind": "noise", "noise": "noise 0"},
             {"name": "tie", "kind": "tie", "blend": ["drawn", "other"], "t": 0.3000030517578125},
             {"name": "tie 2", "kind": "tie", "blend": ["other", "noise 77"], "t": 0.1},
+            {"name": "tie 4", "kind": "tie", "blend": ["other", "all -1"], "t": 0.7},
+            {"name": "tie 5", "kind": "tie", "blend": ["tie 4", "drawn"], "t": 0.25},
             {"name": "tie 3", "kind": "tie", "blend": ["noise é", "noise 77"], "t": 1},
             *[
                 {"name": f"all {x}", "kind": "edge", "fill": x}
@@ -98,8 +100,8 @@ def make(golden: dict, row: dict, index: int) -> list[float]:
     if "picture" in row:
         return [float32(low + (high - low) * k / 255) for k in row["picture"]]
     if "blend" in row:
-        pictures = {r["name"]: r for r in golden["rows"] if "picture" in r}
-        a, b = (make(golden, pictures.get(n, {"noise": n}), index) for n in row["blend"])
+        others = {r["name"]: r for r in golden["rows"] if "blend" not in r}
+        a, b = (make(golden, others.get(n, {"noise": n}), index) for n in row["blend"])
         return [float32(x + (y - x) * row["t"]) for x, y in zip(a, b, strict=True)]
     value = SPELLED.get(row["fill"], row["fill"])
     if spec["dtype"] == "float32":
