@@ -238,8 +238,12 @@ def test_strokes_keep_their_place_when_the_canvas_changes_its_size(
 )
 def test_every_runtime_answers(make_pad: Callable[..., Pad], runtime: str, backend: str) -> None:
     pad = make_pad(f"?runtime={runtime}&backend={backend}")
-    found = pad.run("async (pad, strokes) => { pad.draw(strokes); const found = await "
-                    "pad.predict(); return [found.label, found.runtime, found.backend]; }", SEVEN)  # fmt: skip
+    script = """async (pad, strokes) => {
+      pad.draw(strokes);
+      const found = await pad.predict();
+      return [found.label, found.runtime, found.backend];
+    }"""
+    found = pad.run(script, SEVEN)
     assert found == ["7", runtime, backend]
 
 
