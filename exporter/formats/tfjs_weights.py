@@ -22,6 +22,8 @@ SHARD_SIZE_BYTES = 4 * 1024 * 1024
 
 PRECISIONS = ("float32", "float16", "uint16", "uint8")
 _FLOAT16_MAX = 65504.0
+_CHUNK = 1 << 20
+"""Values quantised at a time: a weight of 100 million needs no second copy of itself."""
 
 
 @dataclass(frozen=True)
@@ -146,24 +148,32 @@ class _Shards:
 
 def _write(weight: Weight, precision: str, shards: _Shards) -> dict[str, Any]:
     values = weight.values()
-    entry: dict[str, Any] = {"name": weight.name, "shape": list(weight.shape), "dtype": weight.dtype}
+    entry: dict[str, Any] = {
+        "name": weight.name,
+        "shape": list(weight.shape),
+        "dtype": weight.dtype,
+    }
     if weight.dtype == "string":
         shards.write(memoryview(_encode_strings(values)))
         return entry
     assert values.shape == weight.shape, (weight.name, values.shape, weight.shape)
     assert values.dtype == weight.dtype, (weight.name, values.dtype, weight.dtype)
-    if not weight.exact and weight.dtype == "float32" and _can_hold(precision, values):
-        values, quantization = quantize(values, precision)
-        entry["quantization"] = quantization
-    little = np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("<"))
-    shards.write(memoryview(little.reshape(-1).view(np.uint8).data))
+    flat = np.ascontiguousarray(values).reshape(-1)
+    change = None
+    if not weight.exact and weight.dtype == "float32" and _can_hold(precision, flat):
+        entry["quantization"], change = _quantizer(flat, precision)
+    for start in range(0, flat.size, _CHUNK):
+        chunk = flat[start : start + _CHUNK]
+        chunk = chunk if change is None else change(chunk)
+        little = np.ascontiguousarray(chunk, dtype=chunk.dtype.newbyteorder("<"))
+        shards.write(memoryview(little.view(np.uint8).data))
     return entry
 
 
 def _can_hold(precision: str, values: np.ndarray) -> bool:
     if precision == "float32" or not values.size or not np.isfinite(values).all():
         return False
-    return precision != "float16" or bool(np.abs(values).max() <= _FLOAT16_MAX)
+    return precision != "float16" or -_FLOAT16_MAX <= values.min() <= values.max() <= _FLOAT16_MAX
 
 
 def quantize(values: np.ndarray, precision: str) -> tuple[np.ndarray, dict[str, Any]]:
@@ -175,8 +185,17 @@ def quantize(values: np.ndarray, precision: str) -> tuple[np.ndarray, dict[str, 
     Returns:
         The quantised values and the weight's "quantization" of the manifest.
     """
+    details, change = _quantizer(values, precision)
+    return change(values), details
+
+
+def _quantizer(
+    values: np.ndarray, precision: str
+) -> tuple[dict[str, Any], Callable[[np.ndarray], np.ndarray]]:
+    """The "quantization" for all of `values`, and what quantises a part of them."""
+    details: dict[str, Any] = {"original_dtype": "float32", "dtype": precision}
     if precision == "float16":
-        return values.astype(np.float16), {"original_dtype": "float32", "dtype": "float16"}
+        return details, lambda part: part.astype(np.float16)
     low, high = float(values.min()), float(values.max())
     largest = np.iinfo(precision).max
     if low == high:
@@ -185,14 +204,13 @@ def quantize(values: np.ndarray, precision: str) -> tuple[np.ndarray, dict[str, 
         scale = (high - low) / largest
         minimum = float(-np.round(-low / scale) * scale) if low <= 0 <= high else low
     high = minimum + largest * scale
-    steps = np.round((values.astype(np.float64).clip(minimum, high) - minimum) / scale)
-    details = {
-        "min": minimum + 0.0,  # no negative zero
-        "scale": scale,
-        "original_dtype": "float32",
-        "dtype": precision,
-    }
-    return steps.astype(precision), details
+
+    def change(part: np.ndarray) -> np.ndarray:
+        steps = (part.astype(np.float64).clip(minimum, high) - minimum) / scale
+        return np.round(steps).astype(precision)
+
+    # No negative zero in the file.
+    return {"min": minimum + 0.0, "scale": scale, **details}, change
 
 
 def _encode_strings(values: np.ndarray) -> bytes:

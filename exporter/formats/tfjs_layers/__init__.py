@@ -39,6 +39,7 @@ class TfjsLayersFormat(Format):
     def export(self, source: Source, precision: str, directory: Path) -> Exported:
         """Write the model; see `Format.export`."""
         from exporter.formats.tfjs_layers.conversion import convert, signature
+        from exporter.formats.tfjs_layers.graph import plain_number
 
         conversion = convert(source)
         if conversion.refusals:
@@ -63,7 +64,13 @@ class TfjsLayersFormat(Format):
             "userDefinedMetadata": {_VARIABLES: variables},
             "weightsManifest": manifest,
         }
-        text = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        text = json.dumps(
+            document,
+            ensure_ascii=False,
+            allow_nan=False,
+            separators=(",", ":"),
+            default=plain_number,
+        )
         (directory / folder / "model.json").write_text(text, encoding="utf-8")
         files = ("model.json", *shards)
         return Exported(

@@ -227,4 +227,10 @@ def _layer_config(layer: Layer) -> dict[str, Any]:
 
 def signature_of(config: Mapping[str, Any], weights: Sequence[LayerWeight]) -> str:
     """What two uses must have in common to be calls of one layer."""
-    return json.dumps([config, [[w.name, w.shape] for w in weights]], sort_keys=True)
+    described = [config, [[w.name, w.shape] for w in weights]]
+    return json.dumps(described, sort_keys=True, default=plain_number)
+
+
+def plain_number(value: Any) -> Any:
+    """For `json.dumps`: what NumPy's numbers are in JSON."""
+    return value.item()

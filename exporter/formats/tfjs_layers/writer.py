@@ -125,6 +125,8 @@ class Writer:
 
     def rescale(self, x: Tensor, scale: Any, offset: Any = 0.0, role: str = "rescale") -> Tensor:
         """Multiply and add; both numbers, or nested lists that broadcast with x."""
+        if not np.isfinite(scale).all() or not np.isfinite(offset).all():
+            self.refuse("a scale or offset that is not finite, which model.json cannot hold")
         return self.emit("Rescaling", x, {"scale": scale, "offset": offset}, role=role)
 
     def activate(self, x: Tensor, name: str, role: str = "") -> Tensor:

@@ -95,6 +95,7 @@ RULES: dict[type, Rule] = {
     layers.UpSampling1D: space.write_upsampling,
     layers.UpSampling2D: space.write_upsampling,
     layers.UpSampling3D: space.write_upsampling,
+    layers.AdaptiveAveragePooling2D: space.write_resizing,
     layers.Resizing: space.write_resizing,
     layers.CenterCrop: space.write_center_crop,
     layers.BatchNormalization: normalization.write_batch_normalization,

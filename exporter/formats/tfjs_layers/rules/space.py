@@ -17,6 +17,9 @@ import numpy as np
 from exporter.formats.tfjs_layers.graph import Tensor
 from exporter.formats.tfjs_layers.writer import Writer
 
+PROBE_LIMIT = 4_000_000
+"""Values of the pictures that are resized at once to find the matrices."""
+
 Pairs = Sequence[tuple[int, int]]
 
 
@@ -195,8 +198,8 @@ def write_resizing(w: Writer, layer: Any, x: Tensor) -> Tensor:
         result = np.asarray(layer(given, training=False), dtype=np.float32)
         return result.transpose(0, 2, 3, 1) if first else result
 
-    rows = _probe(lambda i: resize(_stripe(height, width, 0, i))[0, :, :, 0], height)
-    columns = _probe(lambda i: resize(_stripe(height, width, 1, i))[0, :, :, 0].T, width)
+    rows = _probe(resize, height, width, 0)
+    columns = _probe(resize, height, width, 1)
     sample = np.random.default_rng(0).normal(size=(1, height, width, 1)).astype(np.float32)
     found = np.einsum("ah,nhwc,bw->nabc", rows, sample, columns)
     if found.shape != resize(sample).shape or np.abs(found - resize(sample)).max() > 1e-4:
@@ -206,15 +209,18 @@ def write_resizing(w: Writer, layer: Any, x: Tensor) -> Tensor:
     return back(w.linear_map(y, 2, columns, "columns"))
 
 
-def _stripe(height: int, width: int, axis: int, index: int) -> np.ndarray:
-    """A picture of zeros with one row or one column of ones."""
-    picture = np.zeros((1, height, width, 1), np.float32)
-    picture[(slice(None),) * (axis + 1) + (index,)] = 1.0
-    return picture
-
-
-def _probe(answer: Callable[[int], np.ndarray], size: int) -> np.ndarray:
-    """The matrix whose columns answer to unit stripes, taken in the middle of the picture."""
-    answers = [answer(index) for index in range(size)]
-    middle = answers[0].shape[1] // 2
-    return np.stack([found[:, middle] for found in answers], axis=1)
+def _probe(
+    resize: Callable[[np.ndarray], np.ndarray], height: int, width: int, axis: int
+) -> np.ndarray:
+    """The matrix along one axis: what becomes of stripes of ones, read in the middle."""
+    size = (height, width)[axis]
+    at_once = max(1, PROBE_LIMIT // (height * width))
+    columns = []
+    for start in range(0, size, at_once):
+        stripes = np.zeros((min(at_once, size - start), height, width, 1), np.float32)
+        for index in range(len(stripes)):
+            stripes[index].swapaxes(0, axis)[start + index] = 1.0
+        found = resize(stripes)[..., 0]
+        found = found if axis == 0 else found.swapaxes(1, 2)
+        columns.append(found[:, :, found.shape[2] // 2])
+    return np.concatenate(columns).T
