@@ -23,12 +23,20 @@ PAGE = {
         "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()"
     ),
 }
+_SCRIPTED = (
+    "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self'; "
+    "style-src 'self'; img-src 'self' data: blob:; base-uri 'none'; form-action 'none'; "
+    "require-trusted-types-for 'script'; trusted-types 'none'"
+)
 DRAW = PAGE | {
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self'; "
-        "style-src 'self'; img-src 'self' data: blob:; base-uri 'none'; form-action 'none'; "
-        "frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
-    ),
+    "Content-Security-Policy": f"{_SCRIPTED}; frame-src 'self'; frame-ancestors 'none'",
+}
+# For any site's iframe, one under COEP too: such a frame must bring COEP and CORP of its own.
+EMBED = PAGE | {
+    "Content-Security-Policy": f"{_SCRIPTED}; frame-ancestors *",
+    "Cross-Origin-Embedder-Policy": "require-corp",
+    "Cross-Origin-Opener-Policy": "unsafe-none",
+    "Cross-Origin-Resource-Policy": "cross-origin",
 }
 REPORT = PAGE | {
     "Content-Security-Policy": (

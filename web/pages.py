@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Flask, Response, current_app, make_response, render_template
+from flask import Blueprint, Flask, Response, abort, current_app, make_response, render_template
 from werkzeug.exceptions import HTTPException
 
 from exporter.report import wording
@@ -32,8 +32,20 @@ def draw() -> Response | str:
         for entry in entries
         if entry.manifest
     }
-    response = make_response(render_template("draw.html", entries=entries, bundles=known, default=DEFAULT))
+    response = make_response(
+        render_template("draw.html", entries=entries, bundles=known, default=DEFAULT)
+    )
     response.headers.update(headers.DRAW)
+    return response
+
+
+@blueprint.get("/embed/<name>")
+def embed(name: str) -> Response:
+    """The bare element with that bundle's model, for other sites' iframes."""
+    if name not in bundles.names(current_app.config["BUNDLES"]):
+        abort(404)
+    response = make_response(render_template("embed.html", name=name))
+    response.headers.update(headers.EMBED)
     return response
 
 

@@ -85,5 +85,13 @@ const { metafile } = await build({
   metafile: true,
 });
 await Promise.all(ASSETS.map((path) => copyFile(join(MODULES, path), join(OUT, basename(path)))));
+// What other sites name in a script tag is pinned there.
+const pinned = await Promise.all(
+  ["index.js", "digit-pad.js"].map(async (name) => {
+    const digest = createHash("sha384").update(await readFile(join(OUT, name))).digest("base64");
+    return [name, `sha384-${digest}`];
+  }),
+);
+await writeFile(join(OUT, "integrity.json"), `${JSON.stringify(Object.fromEntries(pinned), null, 2)}\n`);
 await copyFile(join(HERE, "element", "custom-elements.json"), join(OUT, "custom-elements.json"));
 await writeFile(join(OUT, "runtimes.json"), `${JSON.stringify(await measureRuntimes(metafile, OUT), null, 2)}\n`);

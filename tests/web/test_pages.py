@@ -171,6 +171,15 @@ def test_the_page_to_draw_on_knows_what_each_bundle_holds(client: FlaskClient, r
     assert "broken" not in page
 
 
+def test_the_bare_element_may_be_framed_by_any_site(client: FlaskClient) -> None:
+    response = client.get("/embed/tiny")
+    assert 'src="/models/tiny/manifest.json"' in response.text
+    assert "frame-ancestors *" in response.headers["Content-Security-Policy"]
+    assert response.headers["Cross-Origin-Embedder-Policy"] == "require-corp"
+    assert response.headers["Cross-Origin-Resource-Policy"] == "cross-origin"
+    assert client.get("/embed/no-bundle").status_code == 404
+
+
 def test_a_page_that_is_not_there_says_so_and_leads_home(client: FlaskClient) -> None:
     response = client.get("/nothing")
     assert response.status_code == 404

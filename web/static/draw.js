@@ -3,6 +3,7 @@
  * @module
  */
 
+import { elementSnippet, frameSnippet } from "./embed.js";
 import { Layers } from "./layers.js";
 import { fromHash, toHash } from "./permalink.js";
 import { collectPictures, toPixels } from "./pictures.js";
@@ -149,7 +150,7 @@ form.addEventListener("change", () => {
   apply();
 });
 form.addEventListener("submit", (/** @type {Event} */ event) => event.preventDefault());
-find(".share").addEventListener("click", async () => {
+find("[data-copies]").addEventListener("click", async () => {
   const hash = toHash({ choice: chosen(), strokes: shares(pad.strokes, 1 / side()) });
   history.replaceState(null, "", `#${hash}`);
   try {
@@ -159,6 +160,19 @@ find(".share").addEventListener("click", async () => {
     told.textContent = "The link is in the address bar: the browser does not let the page copy it.";
   }
 });
+find("[data-opens=embed]").addEventListener("click", async () => {
+  const base = new URL(".", location.href).href;
+  const { model } = chosen();
+  const integrity = await (await fetch("player/integrity.json")).json();
+  find("[data-snippet=element]").textContent = elementSnippet(base, model, integrity["digit-pad.js"]);
+  find("[data-snippet=frame]").textContent = frameSnippet(base, model);
+  const frame = document.createElement("iframe");
+  frame.src = `embed/${encodeURIComponent(model)}`;
+  frame.title = `${model}, embedded`;
+  find(".example").replaceChildren(frame);
+  find("#embed").showModal();
+});
+find("#embed").addEventListener("close", () => find(".example").replaceChildren());
 collectPictures(find("input[type=file]"), async (blob) => {
   try {
     const { label } = await pad.read(await toPixels(blob));

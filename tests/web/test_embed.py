@@ -1,0 +1,99 @@
+"""What the page offers to other sites, pasted into one: two origins, with and without COEP."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from flask import Flask, Response
+from playwright.sync_api import Browser, Page, sync_playwright
+from werkzeug.serving import make_server
+
+from exporter import browser as browsers
+from tests.web.digit_pad_page import running, serve
+
+pytestmark = pytest.mark.browser
+
+STROKES = [[[80, 60], [200, 60], [120, 220]]]
+READ = """async strokes => {
+  await customElements.whenDefined('digit-pad');
+  const pad = document.querySelector('digit-pad');
+  pad.draw(strokes);
+  return (await pad.predict()).label;
+}"""
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        path, flags = str(browsers.require()), list(browsers.FLAGS)
+        launched = playwright.chromium.launch(executable_path=path, args=flags)
+        yield launched
+        launched.close()
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[str]:
+    with running(serve()) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def snippets(chromium: Browser, site: str) -> dict[str, str]:
+    """What a visitor copies from the page."""
+    page = chromium.new_page()
+    page.goto(site)
+    page.get_by_role("button", name="Embed").click()
+    page.locator("dialog iframe").wait_for()
+    names = ("element", "frame")
+    return {name: page.locator(f"[data-snippet={name}]").text_content() or "" for name in names}
+
+
+def paste(browser: Browser, snippet: str, headers: dict[str, str]) -> tuple[Page, list[str]]:
+    """A page of another origin that holds the snippet; the page and what it complained of."""
+    other = Flask("other")
+
+    @other.get("/")
+    def page_of_theirs() -> Response:
+        html = f'<!doctype html><html lang="en"><title>Theirs</title>{snippet}'
+        return Response(html, mimetype="text/html", headers=headers)
+
+    @other.get("/favicon.ico")
+    def favicon() -> Response:
+        return Response(b"", mimetype="image/x-icon")
+
+    faults: list[str] = []
+    page = browser.new_page()
+    page.on("console", lambda message: faults.append(message.text))
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    with running(make_server("127.0.0.1", 0, other, threaded=True)) as address:
+        page.goto(address.replace("127.0.0.1", "localhost"))
+        page.wait_for_load_state("networkidle")
+    return page, faults
+
+
+@pytest.mark.parametrize("headers", [{}, {"Cross-Origin-Embedder-Policy": "require-corp"}])
+def test_the_element_works_on_another_site(
+    chromium: Browser, snippets: dict[str, str], headers: dict[str, str]
+) -> None:
+    page, faults = paste(chromium, snippets["element"], headers)
+    assert page.evaluate(READ, STROKES) == "7"
+    assert faults == []
+
+
+@pytest.mark.parametrize("headers", [{}, {"Cross-Origin-Embedder-Policy": "require-corp"}])
+def test_the_frame_works_on_another_site(
+    chromium: Browser, snippets: dict[str, str], headers: dict[str, str]
+) -> None:
+    page, faults = paste(chromium, snippets["frame"], headers)
+    assert page.frames[1].evaluate(READ, STROKES) == "7"
+    assert faults == []
+
+
+def test_the_snippet_refuses_a_script_that_was_changed(
+    chromium: Browser, snippets: dict[str, str]
+) -> None:
+    wrong = snippets["element"].replace("sha384-", "sha384-A", 1)
+    page, faults = paste(chromium, wrong, {})
+    assert page.evaluate("customElements.get('digit-pad') === undefined")
+    assert any("integrity" in fault for fault in faults)
