@@ -1,5 +1,5 @@
 /**
- * Digits to try without drawing, made up for this project as `exporter/drawn_digits.py` has them:
+ * Digits to try without drawing, made up for this project as `exporter/golden/drawn_digits.py` has them:
  * they come from no data set. Imports nothing.
  * @module
  */

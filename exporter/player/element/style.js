@@ -68,7 +68,7 @@ ol { list-style: none; margin: 0; padding: 0; display: grid; gap: .1875rem; }
 .bar.best > :last-child { color: var(--_text); }
 .bar.best .fill { background: var(--_accent); }
 .samples { display: flex; align-items: center; gap: 0; min-width: 0; font-size: .875rem; color: var(--_soft); }
-.samples > span { margin-inline-end: .375rem; }
+.samples > span { flex: none; margin-inline-end: .375rem; }
 .samples button { flex: 0 1 2.25rem; min-width: 1.5rem; min-height: 2.25rem; color: var(--_accent); }
 .status { margin: 0; font-size: .8125rem; color: var(--_soft); overflow-wrap: anywhere; }
 .status.error { color: light-dark(#a63a00, #ff9a5c); }
