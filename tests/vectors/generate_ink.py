@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from exporter import ink
-from exporter.drawn_digits import SLANTED, UPRIGHT
+from exporter.golden.drawn_digits import SLANTED, UPRIGHT
 
 PATH = Path(__file__).with_name("ink.json")
 DECIMALS = 9

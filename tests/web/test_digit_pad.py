@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from exporter import browser as browsers
-from exporter.drawn_digits import STYLES
+from exporter.golden.drawn_digits import STYLES
 from tests.web.digit_pad_page import MODEL, Pad, running, serve
 
 pytestmark = pytest.mark.browser

@@ -2,7 +2,7 @@
 
 Owns `golden.json`: the rows, how their inputs are regenerated bit for bit (`exporter/player/
 golden.js` does the same; both are pinned by tests/vectors/golden.json), reading it from strangers
-and writing it. What goes into it is chosen by `exporter.golden_rows`. Imports NumPy,
+and writing it. What goes into it is chosen by `exporter.golden.rows`. Imports NumPy,
 `exporter.manifest` and `exporter.errors`.
 
 An input is described by one of
@@ -172,7 +172,7 @@ class Golden:
         Raises:
             BadBundle: Malformed; the message names the place.
         """
-        from exporter.golden_reader import read
+        from exporter.golden.reader import read
 
         return read(text)
 
@@ -188,9 +188,9 @@ def build(
         pictures: Name -> integers of 0-255 that fill the only input, for other models.
         seed: Of the noise.
     """
-    from exporter import golden_rows
+    from exporter.golden import rows
 
-    return golden_rows.build(source, pictures, seed)
+    return rows.build(source, pictures, seed)
 
 
 def range_of(spec: TensorSpec) -> tuple[float, float]:

@@ -1,7 +1,7 @@
 """Which golden vectors a model gets: pictures, noise, near ties, edges, numbers that are none.
 
 Owns the choice, and the calls of the oracle that answer it; `exporter.golden` owns the format.
-May import `exporter.golden`, `exporter.golden_ties`, `exporter.drawn_digits`, `exporter.source`,
+May import `exporter.golden`, `exporter.golden.ties`, `exporter.golden.drawn_digits`, `exporter.source`,
 `exporter.gates` and `exporter.errors`.
 Nothing here may depend on the clock, the machine or a float32 sum: a bundle's bytes do.
 """
@@ -72,7 +72,7 @@ def is_big(source: Source) -> bool:
 
 def build(source: Source, pictures: Mapping[str, np.ndarray] | None, seed: int) -> Golden:
     """See `exporter.golden.build`."""
-    from exporter import golden_ties
+    from exporter.golden import ties
 
     empty = Golden(
         seed=seed,
@@ -89,10 +89,8 @@ def build(source: Source, pictures: Mapping[str, np.ndarray] | None, seed: int) 
     keras = Answers(source.float32, big=is_big(source))
     extremes = _answerable(vectors, keras, [*_edges(source), *_nonfinite(source)])
     # Blends may fade to black: half-way there a sigmoid is not yet sure.
-    black = {row.name: row.recipe for row in extremes if row.name == golden_ties.BLACK}
-    ties = golden_ties.find(
-        replace(vectors, named=black), oracle, source.labels, few=is_big(source)
-    )
+    black = {row.name: row.recipe for row in extremes if row.name == ties.BLACK}
+    ties = ties.find(replace(vectors, named=black), oracle, source.labels, few=is_big(source))
     vectors = replace(vectors, rows=(*rows, *ties, *extremes))
     return _answered(vectors, source, oracle, keras)
 
@@ -101,7 +99,7 @@ def _pictures(source: Source, pictures: Mapping[str, np.ndarray] | None) -> list
     if pictures is None:
         if (source.preprocessing or {}).get("name") != "mnist-ink":
             return []
-        from exporter.drawn_digits import draw_pictures
+        from exporter.golden.drawn_digits import draw_pictures
 
         pictures = draw_pictures()
     wanted = math.prod(source.shapes[0][1:])  # type: ignore[arg-type]
