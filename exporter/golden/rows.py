@@ -1,7 +1,7 @@
 """Which golden vectors a model gets: pictures, noise, near ties, edges, numbers that are none.
 
 Owns the choice, and the calls of the oracle that answer it; `exporter.golden` owns the format.
-May import `exporter.golden`, `exporter.golden.ties`, `exporter.golden.drawn_digits`, `exporter.source`,
+May import the package, `exporter.ink`, `exporter.source`,
 `exporter.gates` and `exporter.errors`.
 Nothing here may depend on the clock, the machine or a float32 sum: a bundle's bytes do.
 """
