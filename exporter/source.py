@@ -2,14 +2,14 @@
 
 Owns everything that is Keras' and not a format's: the names, order, shapes and dtypes of inputs
 and outputs, the float32 form that a browser can run, the float64 oracle. Opening files is
-`exporter.keras_file`'s, offered here as well. May import `exporter.keras_file`,
-`exporter.retype`, `exporter.meaning`, `exporter.scopes`, `exporter.manifest` and `exporter.errors`. Keras and
-TensorFlow are imported inside the functions.
+`exporter.keras_file`'s, offered here as well. May import the modules about Keras below it
+(`keras_file`, `retype`, `meaning`, `scopes`, `recurrence`), `exporter.manifest` and
+`exporter.errors`. Keras and TensorFlow are imported inside the functions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -88,6 +88,13 @@ class Source:
     def _wire(self, dtype: str) -> str:
         dtype = wire_dtype(dtype, f"model {self.model.name!r}: an output")
         return self.floatx if dtype == "float32" else dtype
+
+    def once(self, key: str, make: Callable[[], Any]) -> Any:
+        """What `make` returns, made at the first call for `key` and kept with the source."""
+        kept = self.__dict__.setdefault("_kept", {})
+        if key not in kept:
+            kept[key] = make()
+        return kept[key]
 
     @cached_property
     def concrete(self) -> tuple[Any, dict[str, tuple[str, str]]]:

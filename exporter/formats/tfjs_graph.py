@@ -16,9 +16,9 @@ from exporter.formats import Exported, Format, Refusal, upstream_tensorflowjs
 from exporter.formats.tfjs_weights import Weight, read_shards, write_shards
 
 if TYPE_CHECKING:
-    from exporter.graphs.trace import Graph
     import numpy as np
 
+    from exporter.graphs.trace import Graph
     from exporter.source import Source
 
 
@@ -34,24 +34,22 @@ class TfjsGraphFormat(Format):
 
     def refusals(self, source: Source, precision: str) -> tuple[Refusal, ...]:
         """Operations that TF.js lacks on cpu or wasm, by the layer they come from."""
-        return ()
+        return _prepare(source)[1]
 
     def export(self, source: Source, precision: str, directory: Path) -> Exported:
         """Write the model; one weight file per 4 MB."""
-        refused = self.refusals(source, precision)
-        if refused:
+        graph, refused = _prepare(source)
+        if refused or graph is None:
             raise UnsupportedModel(f"{self.name}: {'; '.join(map(str, refused))}")
-        from exporter.graphs.rewrites import TFJS
-        from exporter.graphs.trace import trace
-
-        source = source.float32
-        graph = trace(source, TFJS)
         folder = "tfjs/graph" if precision == "float32" else f"tfjs/graph-{precision}"
         target = directory / folder
         target.mkdir(parents=True, exist_ok=True)
-        _write(source, graph, target, precision)
+        topology = _write(source, graph, target, precision)
         files = tuple(sorted(f"{folder}/{path.name}" for path in target.iterdir()))
-        return Exported(f"{folder}/model.json", files, source.notes)
+        notes = source.float32.notes
+        if any(node.op == "LoopCond" for node in topology.node):
+            notes = (*notes, "has a loop: call executeAsync instead of predict")
+        return Exported(f"{folder}/model.json", files, notes)
 
     def weights(self, directory: Path, path: str) -> Mapping[str, np.ndarray]:
         """Variables that the graph holds as they are."""
@@ -60,7 +58,31 @@ class TfjsGraphFormat(Format):
         return _read_weights(folder, document)
 
 
-def _write(source: Source, graph: Graph, target: Path, precision: str) -> None:
+def _prepare(source: Source) -> tuple[Graph | None, tuple[Refusal, ...]]:
+    """The traced graph, or why there is none; traced once for all precisions."""
+
+    def make() -> tuple[Graph | None, tuple[Refusal, ...]]:
+        from exporter.formats.tfjs_operations import objections
+        from exporter.graphs.rewrites import TFJS
+        from exporter.graphs.trace import Refused, needed_operations, trace
+
+        try:
+            graph = trace(source.float32, TFJS)
+        except Refused as reason:
+            return None, (Refusal(reason.layer, reason.layer_class, reason.reason),)
+        known = upstream_tensorflowjs.supported_operations()
+        found: dict[tuple[str, str], tuple[str, str]] = {}
+        for name, reason in objections(graph.graph, needed_operations(graph.outputs), known):
+            layer = graph.layer_of(name)
+            found.setdefault((layer[0], reason), layer)
+        way_out = "; format onnx may take it"
+        return graph, tuple(Refusal(*layer, why + way_out) for (_, why), layer in found.items())
+
+    result: tuple[Graph | None, tuple[Refusal, ...]] = source.once("tfjs-graph", make)
+    return result
+
+
+def _write(source: Source, graph: Graph, target: Path, precision: str) -> Any:
     from exporter.graphs.canonical import canonical
     from exporter.graphs.fusion import fuse
 
@@ -90,6 +112,7 @@ def _write(source: Source, graph: Graph, target: Path, precision: str) -> None:
     }
     text = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     (target / "model.json").write_text(text, encoding="utf-8")
+    return topology
 
 
 def _names(source: Source, graph: Graph) -> dict[str, str]:

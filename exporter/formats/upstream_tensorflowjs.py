@@ -65,8 +65,8 @@ def optimize(graph: Any, signature: Any) -> Any:
     """The GraphDef after the optimiser's passes that tensorflowjs runs first.
 
     Not after all of `optimize_graph`: its later passes fuse what TF.js then refuses ("tanh
-    activation not yet supported", `_FusedHardSwish`: github.com/tensorflow/tfjs/issues/6786) or gets
-    wrong on wasm (biases of rank 4, PReLU with shared axes). `exporter.graphs.fusion` does that.
+    activation not yet supported", `_FusedHardSwish`) or gets wrong on wasm (biases of rank 4,
+    PReLU with shared axes). `exporter.graphs.fusion` does that.
     """
     module = converter()
     for info in signature.outputs.values():

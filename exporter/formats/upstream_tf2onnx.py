@@ -22,10 +22,9 @@ def convert(graph: Any, inputs: Sequence[Any], outputs: Sequence[Any]) -> Any:
     import tensorflow as tf
     from tf2onnx import optimizer, tfonnx
 
-    with tf.device("/cpu:0"), tf.Graph().as_default() as copy, _quiet():
-        tf.import_graph_def(graph.as_graph_def(), name="")
+    with tf.device("/cpu:0"), graph.as_default(), _quiet():
         made = tfonnx.process_tf_graph(
-            copy,
+            graph,
             opset=OPSET,
             input_names=[x.name for x in inputs],
             output_names=[x.name for x in outputs],
@@ -57,7 +56,10 @@ def _resize_bilinear(ctx: Any, node: Any, name: str, args: Sequence[Any]) -> Non
     else:
         sizes = ctx.make_node("Cast", [sizes], {"to": 7}).output[0]  # 7: int64
     first = ctx.make_node("Transpose", [picture], {"perm": constants.NHWC_TO_NCHW})
-    options = {"mode": "linear", "coordinate_transformation_mode": mode, "axes": [2, 3]}
+    # All four sizes: with the attribute `axes`, onnxruntime moves the transposes and loses them.
+    kept = ctx.make_node("Shape", [first.output[0]], {"start": 0, "end": 2})
+    sizes = ctx.make_node("Concat", [kept.output[0], sizes], {"axis": 0}).output[0]
+    options = {"mode": "linear", "coordinate_transformation_mode": mode}
     ctx.remove_node(node.name)
     resized = ctx.make_node("Resize", [first.output[0], "", "", sizes], options)
     ctx.make_node(

@@ -91,7 +91,7 @@ _FIRST = {4: [0, 3, 1, 2], 5: [0, 4, 1, 2, 3]}
 
 
 def channels_last(op: Any, inputs: list[Any]) -> Any:
-    """An operation on channels-first pictures between two transposes; TF.js has few such kernels."""
+    """A channels-first operation between two transposes; TF.js has few such kernels."""
     if op.get_attr("data_format")[:2] != b"NC":
         return None
     rank = op.outputs[0].shape.rank

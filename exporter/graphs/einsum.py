@@ -19,7 +19,8 @@ def einsum(op: Any, inputs: list[Any]) -> Any:
     terms, result = _parse(equation, [x.shape.rank for x in inputs])
     if any(len(set(term)) != len(term) for term in (*terms, result)):
         return None
-    sums = [_sum_out(x, t, result, terms, i) for i, (x, t) in enumerate(zip(inputs, terms))]
+    pairs = list(zip(inputs, terms, strict=True))
+    sums = [_sum_out(x, t, result, terms, i) for i, (x, t) in enumerate(pairs)]
     if len(sums) == 1:
         x, term = sums[0]
         return _transpose(x, term, result)
@@ -32,7 +33,7 @@ def _parse(equation: str, ranks: list[int]) -> tuple[list[str], str]:
     left, _, result = equation.replace(" ", "").partition("->")
     terms = left.split(",")
     spare = [c for c in string.ascii_letters if c not in equation]
-    most = max((r - len(t) + 3 for t, r in zip(terms, ranks) if "..." in t), default=0)
+    most = max((r - len(t) + 3 for t, r in zip(terms, ranks, strict=True) if "..." in t), default=0)
     dots = "".join(spare[:most])
     full = []
     for term, rank in zip(terms, ranks, strict=True):
@@ -62,8 +63,8 @@ def _multiply(a: Any, a_term: str, b: Any, b_term: str, result: str) -> Any:
     inner = [c for c in a_term if c in b_term and c not in result]
     rows = [c for c in result if c in a_term and c not in b_term]
     columns = [c for c in result if c in b_term and c not in a_term]
-    size: dict[str, Any] = dict(zip(b_term, shapes.sizes(b)))
-    for label, n in zip(a_term, shapes.sizes(a)):
+    size: dict[str, Any] = dict(zip(b_term, shapes.sizes(b), strict=True))
+    for label, n in zip(a_term, shapes.sizes(a), strict=True):
         # A size of 1 is broadcast; a known size is better than a running one.
         if label not in size or not isinstance(size[label], int) or size[label] == 1:
             size[label] = n

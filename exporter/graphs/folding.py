@@ -19,17 +19,21 @@ if TYPE_CHECKING:
 LARGEST_ELEMENTS = 1 << 16
 
 # All have float64 kernels on the CPU and the same meaning in float64.
-FOLDABLE = frozenset(
-    "Abs Acos Acosh Add AddN AddV2 All Any ArgMax ArgMin Asin Asinh Atan Atan2 Atanh BroadcastArgs "
-    "BroadcastTo Cast Ceil ClipByValue ConcatV2 Cos Cosh Cumprod Cumsum Diag DiagPart DivNoNan "
-    "Equal Erf Exp ExpandDims Expm1 Fill Floor FloorDiv FloorMod GatherV2 Greater GreaterEqual "
-    "Identity InvertPermutation LinSpace Less LessEqual Log Log1p LogicalAnd LogicalNot LogicalOr "
-    "MatrixBandPart MatrixDiagPartV3 MatrixDiagV3 Max Maximum Mean Min Minimum Mul Neg NotEqual "
-    "OneHot OnesLike Pack Pad PadV2 Pow Prod Range Rank RealDiv Reciprocal Reshape ReverseV2 Round "
-    "Rsqrt Select SelectV2 Shape Sigmoid Sign Sin Sinh Size Slice Softplus Split SplitV Sqrt Square "
-    "SquaredDifference Squeeze StridedSlice Sub Sum Tan Tanh Tile Transpose TruncateDiv Unpack "
-    "Where ZerosLike".split()
-)
+FOLDABLE = frozenset({
+    "Abs", "Acos", "Acosh", "Add", "AddN", "AddV2", "All", "Any", "ArgMax", "ArgMin", "Asin",
+    "Asinh", "Atan", "Atan2", "Atanh", "BroadcastArgs", "BroadcastTo", "Cast", "Ceil",
+    "ClipByValue", "ConcatV2", "Cos", "Cosh", "Cumprod", "Cumsum", "Diag", "DiagPart",
+    "DivNoNan", "Equal", "Erf", "Exp", "ExpandDims", "Expm1", "Fill", "Floor", "FloorDiv",
+    "FloorMod", "GatherV2", "Greater", "GreaterEqual", "Identity", "InvertPermutation",
+    "LinSpace", "Less", "LessEqual", "Log", "Log1p", "LogicalAnd", "LogicalNot", "LogicalOr",
+    "MatrixBandPart", "MatrixDiagPartV3", "MatrixDiagV3", "Max", "Maximum", "Mean", "Min",
+    "Minimum", "Mul", "Neg", "NotEqual", "OneHot", "OnesLike", "Pack", "Pad", "PadV2", "Pow",
+    "Prod", "Range", "Rank", "RealDiv", "Reciprocal", "Reshape", "ReverseV2", "Round", "Rsqrt",
+    "Select", "SelectV2", "Shape", "Sigmoid", "Sign", "Sin", "Sinh", "Size", "Slice",
+    "Softplus", "Split", "SplitV", "Sqrt", "Square", "SquaredDifference", "Squeeze",
+    "StridedSlice", "Sub", "Sum", "Tan", "Tanh", "Tile", "Transpose", "TruncateDiv", "Unpack",
+    "Where", "ZerosLike",
+})  # fmt: skip
 
 
 @dataclass(frozen=True)

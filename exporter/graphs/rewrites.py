@@ -78,9 +78,8 @@ def _from_the_start(x: Any, begins: Any, ends: Any, strides: Any, masks: dict[st
             new_begins[axis] = max(new_begins[axis] + size, 0)
         if shrink:
             new_ends[axis] = new_begins[axis] + 1 if new_begins[axis] >= 0 else new_ends[axis]
-        elif new_ends[axis] < 0 and not masks["end"] & bit and size is not None:
-            if strides[axis] > 0:
-                new_ends[axis] = max(new_ends[axis] + size, 0)
+        elif new_ends[axis] < 0 < strides[axis] and not masks["end"] & bit and size is not None:
+            new_ends[axis] = max(new_ends[axis] + size, 0)
     if new_begins == list(begins) and new_ends == list(ends):
         return None
     return tf.strided_slice(
@@ -109,7 +108,7 @@ def log1p(op: Any, inputs: list[Any]) -> Any:
 
 
 def softsign(op: Any, inputs: list[Any]) -> Any:
-    """x / (1 + |x|)."""
+    """The quotient x / (1 + |x|)."""
     return inputs[0] / (1.0 + tf.abs(inputs[0]))
 
 
@@ -194,7 +193,7 @@ def rint(op: Any, inputs: list[Any]) -> Any:
     return tf.round(inputs[0])
 
 
-_CONSTANT_LAST = {name: squeeze_constant for name in ("Add", "AddV2", "Sub", "Mul", "RealDiv")}
+_CONSTANT_LAST = dict.fromkeys(("Add", "AddV2", "Sub", "Mul", "RealDiv"), squeeze_constant)
 
 COMMON: dict[str, Rewrite] = {
     **_CONSTANT_LAST,
@@ -214,8 +213,9 @@ COMMON: dict[str, Rewrite] = {
 }
 TFJS: dict[str, Rewrite] = {
     **COMMON,
-    **dict.fromkeys(("AvgPool", "AvgPool3D", "DepthwiseConv2dNative", "MaxPool", "MaxPool3D"),
-                    channels_last),
+    **dict.fromkeys(
+        ("AvgPool", "AvgPool3D", "DepthwiseConv2dNative", "MaxPool", "MaxPool3D"), channels_last
+    ),
     "BiasAdd": bias_of_channels,
     "Conv2D": first(channels_last, grouped),
     "Conv2DBackpropInput": first(channels_last, transposed_where_odd),

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from exporter.errors import UnsupportedModel
 from exporter.graphs.folding import LARGEST_ELEMENTS, Constants, Weight
 from exporter.scopes import plain
 
@@ -35,6 +34,14 @@ _LOOPS = frozenset({"While", "StatelessWhile"})
 _BRANCHES = frozenset({"If", "StatelessIf"})
 _CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
 _MOST_PASSES = 4
+
+
+class Refused(Exception):
+    """A model that cannot become a graph; a format turns it into its own refusal."""
+
+    def __init__(self, layer: str, layer_class: str, reason: str) -> None:
+        super().__init__(f"{layer} ({layer_class}): {reason}")
+        self.layer, self.layer_class, self.reason = layer, layer_class, reason
 
 
 @dataclass
@@ -71,9 +78,13 @@ def trace(source: Source, rewrites: Mapping[str, Rewrite]) -> Graph:
     """The graph of a float32 model, without calls, variables, or an operation of `rewrites`.
 
     Raises:
-        UnsupportedModel: The model holds state that is no variable (a look-up table).
+        Refused: The model cannot be traced, or holds state that is no variable.
     """
-    concrete, layers = source.concrete
+    try:
+        concrete, layers = source.concrete
+    except Exception as error:  # the model's own code runs here and may raise anything
+        reason = f"it cannot be traced: {type(error).__name__}: {_first_line(error)}"
+        raise Refused(source.model.name, type(source.model).__name__, reason) from error
     graph = _from_concrete(concrete, source, rewrites)
     for _ in range(_MOST_PASSES):  # what a rewrite emits may be on the table itself
         if not graph.rewritten:
@@ -81,6 +92,10 @@ def trace(source: Source, rewrites: Mapping[str, Rewrite]) -> Graph:
         graph = _copy(graph, rewrites)
     graph.layers.update(layers)
     return graph
+
+
+def _first_line(error: Exception, longest: int = 200) -> str:
+    return next(iter(str(error).strip().splitlines()), "")[:longest]
 
 
 def _from_concrete(concrete: Any, source: Source, rewrites: Mapping[str, Rewrite]) -> Graph:
@@ -101,9 +116,7 @@ def _from_concrete(concrete: Any, source: Source, rewrites: Mapping[str, Rewrite
         env[inner.name] = copier.capture(outside, inner, body, paths, source)
     copier.copy(body, env, body.outputs)
     outputs = copier.finish([env[x.name] for x in body.outputs])
-    return Graph(
-        copier.graph, inputs, outputs, copier.weights, rewritten=copier.rewritten
-    )
+    return Graph(copier.graph, inputs, outputs, copier.weights, rewritten=copier.rewritten)
 
 
 def _pick(values: Sequence[Any], places: Sequence[int]) -> list[Any]:
@@ -124,7 +137,7 @@ def _unique_paths(source: Source) -> dict[int, str]:
     return {id(v.value.handle): v.path for v in variables if times[v.path] == 1}
 
 
-def _needed(outputs: Sequence[Any]) -> set[str]:
+def needed_operations(outputs: Sequence[Any]) -> set[str]:
     """Names of the operations that the outputs depend on: not updates, seeds or checks."""
     needed: set[str] = set()
     waiting = [x.op for x in outputs]
@@ -149,9 +162,7 @@ def _copy(old: Graph, rewrites: Mapping[str, Rewrite]) -> Graph:
         env[tensor.name] = copier.weight(weight, tensor.shape, tensor.dtype, name)
     copier.copy(old.graph, env, old.outputs)
     outputs = copier.finish([env[x.name] for x in old.outputs])
-    return Graph(
-        copier.graph, inputs, outputs, copier.weights, rewritten=copier.rewritten
-    )
+    return Graph(copier.graph, inputs, outputs, copier.weights, rewritten=copier.rewritten)
 
 
 class _Copier:
@@ -181,9 +192,11 @@ class _Copier:
                 weight = Weight(path, variable.numpy)
                 name = path or variable.name.split(":")[0]
                 return self.weight(weight, variable.shape, variable.dtype, name)
-        raise UnsupportedModel(
-            f"model {source.model.name!r}: variables and constants expected, a look-up table or "
-            f"other resource found ({inner.op.name}); do that part before the model"
+        raise Refused(
+            source.model.name,
+            type(source.model).__name__,
+            f"variables and constants expected, a look-up table or other resource found "
+            f"({inner.op.name}); do that part before the model",
         )
 
     def weight(self, weight: Weight, shape: Any, dtype: Any, name: str) -> Any:
@@ -215,7 +228,7 @@ class _Copier:
         self, body: Any, env: dict[str, Any], outputs: Sequence[Any], prefix: str = ""
     ) -> None:
         """Copy the operations of `body` that `outputs` need and `env` does not know yet."""
-        needed = _needed(outputs)
+        needed = needed_operations(outputs)
         for op in body.get_operations():
             if op.name not in needed or op.type in _DROP:
                 continue

@@ -32,23 +32,18 @@ class OnnxFormat(Format):
     precisions = ("float32", "float16", "int8", "int8-static")
 
     def refusals(self, source: Source, precision: str) -> tuple[Refusal, ...]:
-        """Operations that ONNX Runtime lacks, by the layer they come from."""
-        return ()
+        """Operations that ONNX lacks, by the layer they come from."""
+        return _prepare(source)[1]
 
     def export(self, source: Source, precision: str, directory: Path) -> Exported:
         """Write one file; large weights are in it."""
-        import onnx
-
-        refused = self.refusals(source, precision)
-        if refused:
+        model, refused = _prepare(source)
+        if refused or model is None:
             raise UnsupportedModel(f"{self.name}: {'; '.join(map(str, refused))}")
-        source = source.float32
-        model = build(source)
         path = "onnx/model.onnx" if precision == "float32" else f"onnx/model.{precision}.onnx"
         (directory / path).parent.mkdir(parents=True, exist_ok=True)
-        onnx.checker.check_model(model, full_check=True)
         (directory / path).write_bytes(model.SerializeToString(deterministic=True))
-        return Exported(path, (path,), source.notes)
+        return Exported(path, (path,), source.float32.notes)
 
     def weights(self, directory: Path, path: str) -> Mapping[str, np.ndarray]:
         """Initializers that hold a Keras variable as it is."""
@@ -65,21 +60,73 @@ class OnnxFormat(Format):
         }
 
 
+def _prepare(source: Source) -> tuple[Any, tuple[Refusal, ...]]:
+    """The float32 model, or why there is none; made once for all precisions."""
+
+    def make() -> tuple[Any, tuple[Refusal, ...]]:
+        from exporter.graphs.trace import Refused
+
+        try:
+            return build(source.float32), ()
+        except Refused as reason:
+            return None, (Refusal(reason.layer, reason.layer_class, reason.reason),)
+
+    result: tuple[Any, tuple[Refusal, ...]] = source.once("onnx", make)
+    return result
+
+
 def build(source: Source) -> Any:
-    """The float32 ONNX model of a float32 source."""
+    """The float32 ONNX model of a float32 source, checked by onnx's full check.
+
+    Raises:
+        Refused: ONNX, tf2onnx or the check has no way for an operation of the model.
+    """
+    import onnx
+
     from exporter.graphs.rewrites import ONNX
-    from exporter.graphs.trace import trace
+    from exporter.graphs.trace import Refused, trace
 
     graph = trace(source, ONNX)
     weights = [graph.graph.get_tensor_by_name(f"{name}:0") for name in graph.weights]
     beside = [x for x in weights if x.op.type == "Placeholder"]
-    model = upstream_tf2onnx.convert(graph.graph, [*graph.inputs, *beside], graph.outputs)
+    try:
+        model = upstream_tf2onnx.convert(graph.graph, [*graph.inputs, *beside], graph.outputs)
+    except Exception as error:  # tf2onnx raises nearly anything
+        reason = f"tf2onnx cannot convert it: {type(error).__name__}: {_first_line(error)}"
+        raise Refused(source.model.name, type(source.model).__name__, reason) from error
+    foreign = _foreign_operations(model.graph)
+    if foreign:
+        name, operation = foreign[0]
+        more = f" (and {len(foreign) - 1} more)" if len(foreign) > 1 else ""
+        raise Refused(*graph.layer_of(name), f"ONNX has no operation {operation}{more}")
     _take_in(model, graph, {x.name for x in beside})
     _keep_initializers(model)
     names.sort_nodes(model.graph)
     _name(model, source, graph)
     _describe(model, source)
+    try:
+        onnx.checker.check_model(model, full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        reason = f"onnx's check refuses the result: {_first_line(error)}"
+        raise Refused(source.model.name, type(source.model).__name__, reason) from error
     return model
+
+
+def _first_line(error: Exception, longest: int = 200) -> str:
+    return next(iter(str(error).strip().splitlines()), "")[:longest]
+
+
+def _foreign_operations(graph: Any) -> list[tuple[str, str]]:
+    """(name, operation) of nodes that tf2onnx left as TensorFlow has them."""
+    import onnx
+
+    found = []
+    for node in graph.node:
+        if not onnx.defs.has(node.op_type, upstream_tf2onnx.OPSET, node.domain):
+            found.append((node.name, node.op_type))
+        for body in names.bodies(node):
+            found += _foreign_operations(body)
+    return found
 
 
 def _take_in(model: Any, graph: Graph, beside: set[str]) -> None:

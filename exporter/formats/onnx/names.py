@@ -40,13 +40,14 @@ def sort_nodes(graph: Any) -> None:
 def _needs(node: Any) -> Iterator[str]:
     """What a node reads, bodies of loops and branches included."""
     yield from (name for name in node.input if name)
-    for body in _bodies(node):
+    for body in bodies(node):
         for inner in body.node:
             yield from _needs(inner)
         yield from (output.name for output in body.output)
 
 
-def _bodies(node: Any) -> Iterator[Any]:
+def bodies(node: Any) -> Iterator[Any]:
+    """The graphs inside a node: a loop's body, the branches of a choice."""
     for attribute in node.attribute:
         if attribute.HasField("g"):
             yield attribute.g
@@ -78,7 +79,7 @@ def _name_values(graph: Any, names: dict[str, str], taken: set[str]) -> None:
     for node in graph.node:
         for old in node.input:
             name(old)
-        for body in _bodies(node):
+        for body in bodies(node):
             _name_values(body, names, taken)
         for old in node.output:
             name(old)
@@ -106,5 +107,5 @@ def _apply(graph: Any, names: Mapping[str, str]) -> None:
         node_names.add(unique)
         node.name = unique
         node.doc_string = ""
-        for body in _bodies(node):
+        for body in bodies(node):
             _apply(body, names)
