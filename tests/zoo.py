@@ -261,6 +261,16 @@ _each({
         3, 3, return_sequences=True, padding="same", recurrent_activation="sigmoid")),
 })  # fmt: skip
 
+_each({
+    "ConvLSTM1D/state": _chain((4, 6, 2), lambda: L.ConvLSTM1D(3, 3, return_state=True)),
+    "ConvLSTM2D/hard-sigmoid": _chain((3, 6, 6, 2), lambda: L.ConvLSTM2D(
+        3, 3, recurrent_activation="hard_sigmoid", use_bias=False)),
+    "ConvLSTM2D/sequences-state": _chain((3, 6, 6, 2), lambda: L.ConvLSTM2D(
+        3, 3, return_sequences=True, return_state=True, strides=2)),
+    "ConvLSTM2D/backwards": _chain((3, 6, 6, 2), lambda: L.ConvLSTM2D(
+        3, (3, 2), go_backwards=True, padding="same")),
+})  # fmt: skip
+
 # Pooling, padding, cropping, upsampling -----------------------------------------------------
 
 _SIZES = {1: (9,), 2: (7, 6), 3: (5, 6, 4)}
@@ -516,6 +526,20 @@ _each({
     "RandomContrast/plain": _chain((6, 5, 3), lambda: L.RandomContrast(0.1)),
     "RandomTranslation/plain": _chain((6, 5, 3), lambda: L.RandomTranslation(0.1, 0.1)),
     "RandomBrightness/plain": _chain((6, 5, 3), lambda: L.RandomBrightness(0.1)),
+    "RandomErasing/plain": _chain((6, 5, 3), lambda: L.RandomErasing()),
+    "RandomHue/plain": _chain((6, 5, 3), lambda: L.RandomHue(0.1)),
+    "RandomInvert/plain": _chain((6, 5, 3), lambda: L.RandomInvert()),
+    "RandomColorJitter/plain": _chain((6, 5, 3), lambda: L.RandomColorJitter(
+        brightness_factor=0.1, contrast_factor=0.1)),
+    "RandomColorDegeneration/plain": _chain((6, 5, 3), lambda: L.RandomColorDegeneration(0.5)),
+    "RandomElasticTransform/plain": _chain((6, 5, 3), lambda: L.RandomElasticTransform()),
+    "RandomGaussianBlur/plain": _chain((6, 5, 3), lambda: L.RandomGaussianBlur()),
+    "RandomGrayscale/plain": _chain((6, 5, 3), lambda: L.RandomGrayscale(0.5)),
+    "RandomPerspective/plain": _chain((6, 5, 3), lambda: L.RandomPerspective()),
+    "RandomPosterization/plain": _chain((6, 5, 3), lambda: L.RandomPosterization(4)),
+    "RandomSaturation/plain": _chain((6, 5, 3), lambda: L.RandomSaturation(0.5)),
+    "RandomSharpness/plain": _chain((6, 5, 3), lambda: L.RandomSharpness(0.5)),
+    "RandomShear/plain": _chain((6, 5, 3), lambda: L.RandomShear(0.1, 0.1)),
     "RandomCrop/plain": _chain((6, 5, 3), lambda: L.RandomCrop(4, 3)),
     "Rescaling/plain": _chain((6, 5, 3), lambda: L.Rescaling(1 / 255)),
     "Rescaling/offset": _chain((8,), lambda: L.Rescaling(1 / 127.5, offset=-1)),

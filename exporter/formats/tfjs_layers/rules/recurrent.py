@@ -1,4 +1,4 @@
-"""Recurrent layers: SimpleRNN, GRU, LSTM, RNN of cells, ConvLSTM, Bidirectional.
+"""Recurrent layers: SimpleRNN, GRU, LSTM, RNN of cells, Bidirectional.
 
 Keras' hard_sigmoid is clip(x / 6 + 0.5), TF.js' clip(x / 5 + 0.5): with the weights that lead to
 it times 5/6, TF.js' gives Keras' values.
@@ -26,14 +26,15 @@ _GATES = {
     layers.GRUCell: 3,
     layers.LSTMCell: 4,
 }  # fmt: skip
-_INITIALIZERS = {
+INITIALIZERS = {
     "kernel_initializer": ZEROS,
     "recurrent_initializer": ZEROS,
     "bias_initializer": ZEROS,
 }
 
 
-def _activation(w: Writer, cell: Any, name: str) -> str:
+def cell_activation(w: Writer, cell: Any, name: str) -> str:
+    """TF.js' name of an activation inside a cell."""
     function = getattr(cell, name)
     if function is activations.hard_sigmoid:
         return "hard_sigmoid"
@@ -43,9 +44,8 @@ def _activation(w: Writer, cell: Any, name: str) -> str:
     return direct
 
 
-def _scales(w: Writer, cell: Any, config: dict[str, Any]) -> np.ndarray | None:
+def gate_factors(w: Writer, gates: int, config: dict[str, Any]) -> np.ndarray | None:
     """A factor for each gate where hard_sigmoid is used; None where it is not."""
-    gates = _GATES[type(cell)]
     factors = np.ones(gates, np.float32)
     if config["activation"] == "hard_sigmoid":
         if gates == 4:
@@ -63,10 +63,10 @@ def _cell(w: Writer, cell: Any, prefix: str = "") -> tuple[dict[str, Any], list[
     """Config and weights of a cell; `prefix` is TF.js' scope within the layer."""
     if type(cell) not in _GATES:
         w.refuse(f"cell {type(cell).__name__}, which TF.js Layers does not have")
-    config = {"units": cell.units, "use_bias": cell.use_bias, **_INITIALIZERS}
-    config["activation"] = _activation(w, cell, "activation")
+    config = {"units": cell.units, "use_bias": cell.use_bias, **INITIALIZERS}
+    config["activation"] = cell_activation(w, cell, "activation")
     if type(cell) is not layers.SimpleRNNCell:
-        config["recurrent_activation"] = _activation(w, cell, "recurrent_activation")
+        config["recurrent_activation"] = cell_activation(w, cell, "recurrent_activation")
     if type(cell) is layers.GRUCell:
         config["reset_after"] = False
         if cell.reset_after:
@@ -74,7 +74,7 @@ def _cell(w: Writer, cell: Any, prefix: str = "") -> tuple[dict[str, Any], list[
                 "reset_after=True, Keras' default, which TF.js Layers does not have; "
                 "train with reset_after=False"
             )
-    factors = _scales(w, cell, config)
+    factors = gate_factors(w, _GATES[type(cell)], config)
 
     def weight(name: str, variable: Any) -> LayerWeight:
         if factors is None:
@@ -91,7 +91,8 @@ def _cell(w: Writer, cell: Any, prefix: str = "") -> tuple[dict[str, Any], list[
     return config, weights
 
 
-def _options(layer: Any) -> dict[str, Any]:
+def options_of(layer: Any) -> dict[str, Any]:
+    """What every recurrent layer has in its config."""
     return {
         "return_sequences": layer.return_sequences,
         "return_state": layer.return_state,
@@ -107,20 +108,20 @@ def _layer(
     """TF.js' class, config and weights of a recurrent layer."""
     if type(layer) in (layers.SimpleRNN, layers.GRU, layers.LSTM):
         config, weights = _cell(w, layer.cell, prefix)
-        return type(layer).__name__, config | _options(layer), weights
+        return type(layer).__name__, config | options_of(layer), weights
     if type(layer) is not layers.RNN:
         w.refuse(f"{type(layer).__name__}, which TF.js Layers does not have here")
     if not isinstance(layer.cell, layers.StackedRNNCells):
         config, weights = _cell(w, layer.cell, prefix)
         cell = {"class_name": type(layer.cell).__name__, "config": config}
-        return "RNN", {"cell": cell, **_options(layer)}, weights
+        return "RNN", {"cell": cell, **options_of(layer)}, weights
     cells, weights = [], []
     for index, inner in enumerate(layer.cell.cells):
         config, own = _cell(w, inner, f"{prefix}RNNCell_{index}/")
         cells.append({"class_name": type(inner).__name__, "config": config})
         weights += own
     cell = {"class_name": "StackedRNNCells", "config": {"cells": cells}}
-    return "RNN", {"cell": cell, **_options(layer)}, weights
+    return "RNN", {"cell": cell, **options_of(layer)}, weights
 
 
 def _state_order(layer: Any) -> list[int]:
@@ -140,7 +141,7 @@ def _state_order(layer: Any) -> list[int]:
 def write_recurrent(w: Writer, layer: Any, x: Tensor, initial_state: Any = None) -> list[Tensor]:
     """SimpleRNN, GRU, LSTM and RNN, with states in and out."""
     class_name, config, weights = _layer(w, layer)
-    _refuse_state_kept(w, layer)
+    refuse_state_kept(w, layer)
     order = _state_order(layer)
     states = _flatten(initial_state)
     if states and len(states) != len(order):
@@ -177,7 +178,8 @@ def _flatten(state: Any) -> list[Tensor]:
     return [tensor for part in state for tensor in _flatten(part)]
 
 
-def _refuse_state_kept(w: Writer, layer: Any) -> None:
+def refuse_state_kept(w: Writer, layer: Any) -> None:
+    """Refuse or note `stateful`."""
     if layer.stateful and layer.return_state:
         w.refuse(
             "stateful with return_state: TF.js runs such a layer once per output, and its state "
@@ -187,56 +189,12 @@ def _refuse_state_kept(w: Writer, layer: Any) -> None:
         w.note("stateful: in TF.js the state starts at zero and is kept from call to call")
 
 
-def write_conv_lstm(w: Writer, layer: Any, x: Tensor, initial_state: Any = None) -> list[Tensor]:
-    """ConvLSTM1D (as pictures of one column) and ConvLSTM2D."""
-    if initial_state is not None or w.mask is not None:
-        w.refuse("an initial state or a mask, which TF.js' ConvLSTM2D cannot take")
-    if layer.data_format == "channels_first" or layer.return_state:
-        w.refuse("channels first or return_state, which TF.js' ConvLSTM2D gets wrong")
-    cell, rank = layer.cell, len(layer.kernel_size)
-    if max(layer.dilation_rate) > 1:
-        w.refuse("dilation, which TF.js' ConvLSTM2D applies to the input only in part")
-    _refuse_state_kept(w, layer)
-    one = [1] * (2 - rank)
-    config = {
-        "filters": layer.filters,
-        "kernel_size": [*layer.kernel_size, *one],
-        "strides": [*layer.strides, *one],
-        "padding": layer.padding,
-        "data_format": "channels_last",
-        "activation": _activation(w, cell, "activation"),
-        "recurrent_activation": _activation(w, cell, "recurrent_activation"),
-        "use_bias": layer.use_bias,
-        **_INITIALIZERS,
-        **_options(layer),
-    }
-    if "hard_sigmoid" in (config["activation"], config["recurrent_activation"]):
-        w.refuse("hard_sigmoid, which TF.js computes otherwise")
-
-    def widen(values: np.ndarray) -> np.ndarray:
-        return values.reshape(*values.shape[:1], 1, *values.shape[1:])
-
-    change = widen if rank == 1 else None
-    weights = [
-        w.weight("kernel", cell.kernel, change),
-        w.weight("recurrent_kernel", cell.recurrent_kernel, change),
-    ]
-    if layer.use_bias:
-        weights.append(w.weight("bias", cell.bias))
-    if rank == 1:
-        batch, steps, length, channels = x.shape
-        x = w.reshape(x, (batch, steps, length, 1, channels), "as_pictures")
-    shape = w.shape if rank == 2 else (*w.shape[:-1], 1, w.shape[-1])
-    y = w.emit("ConvLSTM2D", x, config, shape=shape, weights=weights)
-    return [w.reshape(y, w.shape, "as_sequences")]
-
-
 def write_bidirectional(
     w: Writer, layer: Any, x: Tensor, initial_state: Any = None
 ) -> list[Tensor]:
     """Bidirectional; a backward layer of another kind makes it two layers and a merge."""
     forward, backward = layer.forward_layer, layer.backward_layer
-    _refuse_state_kept(w, forward)
+    refuse_state_kept(w, forward)
     if not _alike(w, forward, backward):
         return _two_layers(w, layer, x, initial_state)
     inner = sanitize(forward.name.removeprefix("forward_"))
@@ -328,7 +286,7 @@ def reverse_steps(w: Writer, x: Tensor, role: str) -> Tensor:
     size = x.shape[-1] or 0
     config = {
         "units": size, "activation": "linear", "use_bias": False, "return_sequences": True,
-        "go_backwards": True, **_INITIALIZERS,
+        "go_backwards": True, **INITIALIZERS,
     }  # fmt: skip
     weights: Sequence[LayerWeight] = [
         LayerWeight.constant("kernel", np.eye(size)),
