@@ -68,8 +68,8 @@ def _prepare(source: Source) -> tuple[Graph | None, tuple[Refusal, ...]]:
 
         try:
             graph = trace(source.float32, TFJS)
-        except Refused as reason:
-            return None, (Refusal(reason.layer, reason.layer_class, reason.reason),)
+        except Refused as refused:
+            return None, (Refusal(refused.layer, refused.layer_class, refused.reason),)
         known = upstream_tensorflowjs.supported_operations()
         found: dict[tuple[str, str], tuple[str, str]] = {}
         for name, reason in objections(graph.graph, needed_operations(graph.outputs), known):

@@ -96,7 +96,7 @@ def channels_last(op: Any, inputs: list[Any]) -> Any:
         return None
     rank = op.outputs[0].shape.rank
     last, first = _LAST[rank], _FIRST[rank]
-    options = {"data_format": "NHWC" if rank == 4 else "NDHWC"}
+    options: dict[str, Any] = {"data_format": "NHWC" if rank == 4 else "NDHWC"}
     for name in ("strides", "ksize", "dilations"):
         if name in op.node_def.attr:
             values = list(op.get_attr(name))

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from exporter.graphs import shapes
+from exporter.graphs import arrays, shapes
 from exporter.graphs.convolutions import (
     bias_of_channels,
     channels_last,
@@ -199,16 +199,25 @@ COMMON: dict[str, Rewrite] = {
     **_CONSTANT_LAST,
     "BitwiseAnd": sign_mask,
     "Bitcast": sign_bits,
+    "BroadcastArgs": arrays.broadcast_arguments,
     "Bucketize": bucketize,
+    "Cast": arrays.cast_to_byte,
     "Conv2DBackpropInput": transposed_where_odd,
     "Conv3D": grouped,
     "Conv3DBackpropInputV2": transposed_where_odd,
+    "Cross": arrays.cross,
     "Einsum": einsum,
     "Erfc": erfc,
+    "Invert": arrays.invert_bits,
+    "LeftShift": arrays.shift_bits,
     "Reshape": reshape,
     "ResizeBicubic": resize_by_matrices,
     "ResizeNearestNeighbor": nearest_by_places,
+    "RightShift": arrays.shift_bits,
     "Rint": rint,
+    "Roll": arrays.roll,
+    "SoftmaxCrossEntropyWithLogits": arrays.softmax_cross_entropy,
+    "SparseSoftmaxCrossEntropyWithLogits": arrays.softmax_cross_entropy_of_classes,
     "StridedSlice": strided_slice,
 }
 TFJS: dict[str, Rewrite] = {
@@ -217,6 +226,7 @@ TFJS: dict[str, Rewrite] = {
         ("AvgPool", "AvgPool3D", "DepthwiseConv2dNative", "MaxPool", "MaxPool3D"), channels_last
     ),
     "BiasAdd": bias_of_channels,
+    "Cast": first(arrays.cast_to_byte, arrays.cast_to_bool),
     "Conv2D": first(channels_last, grouped),
     "Conv2DBackpropInput": first(channels_last, transposed_where_odd),
     "Conv3D": first(channels_last, grouped),
@@ -224,11 +234,18 @@ TFJS: dict[str, Rewrite] = {
     "Cumprod": axis_from_the_start,
     "Cumsum": axis_from_the_start,
     "MatrixBandPart": band_part,
+    "MatrixDiagPartV3": arrays.diagonal_part,
+    "MatrixDiagV3": arrays.diagonal,
     "OneHot": one_hot,
     "Softsign": softsign,
+    "SpaceToDepth": arrays.space_to_depth,
+    "TruncateDiv": arrays.truncate_divide,
+    "TruncateMod": arrays.truncate_modulo,
+    "Xlogy": arrays.xlogy,
 }
 ONNX: dict[str, Rewrite] = {
     **COMMON,
     "Expm1": expm1,
     "Log1p": log1p,
+    "Xlogy": arrays.xlogy,
 }

@@ -317,7 +317,11 @@ class _Copier:
         return results
 
     def _branch(self, body: Any, op: Any, inputs: list[Any], name: str) -> list[Any]:
-        """A choice of plain operations (Switch, Merge)."""
+        """A choice of plain operations (Switch, Merge); none where the condition is known."""
+        known = self._known(inputs[0])
+        if known is not None:
+            taken = "then_branch" if known else "else_branch"
+            return self._run(self._function(body, op, taken, op.inputs[1:]), inputs[1:], name)
         arguments = [self.settle(x) for x in inputs]
 
         def side(attribute: str) -> Callable[[], list[Any]]:
@@ -332,6 +336,10 @@ class _Copier:
                 arguments[0], side("then_branch"), side("else_branch"), strict=True
             )
         return list(made)
+
+    def _known(self, value: Any) -> np.ndarray | None:
+        twin = value.twin if isinstance(value, _Folded) else self._twins.get(value.name)
+        return None if twin is None else self._constants.value(twin, value.dtype)
 
     def _inline(self, body: Any, op: Any, inputs: list[Any], name: str) -> list[Any]:
         inner = self._function(body, op, "f", op.inputs)
