@@ -326,6 +326,18 @@ def test_both_runtimes_share_one_browser_that_leaves_nothing_behind(tmp_path: Pa
     assert [path.name for path in tmp_path.iterdir()] == ["tfjs"]
 
 
+def test_a_session_that_nobody_closed_does_not_keep_python_from_ending(tmp_path: Path) -> None:
+    call = """
+runtime = runtimes.get("tfjs-browser").start()
+session = runtime.__enter__().open(directory, manifest, artifact, "cpu")
+print(session.predict([handmade.X])[0].tolist())
+"""
+    done = _alone(tmp_path, call)
+    assert done.returncode == 0
+    assert done.stderr == ""
+    assert json.loads(done.stdout) == handmade.answers(handmade.X)[0].tolist()
+
+
 def test_it_works_while_the_callers_own_event_loop_runs(tmp_path: Path) -> None:
     """As in a notebook."""
     code = "async def main(): print(json.dumps(run()))\nasyncio.run(main())"

@@ -7,6 +7,7 @@ last. May import what a runtime may, and `exporter.browser`.
 
 from __future__ import annotations
 
+import atexit
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -177,6 +178,10 @@ class _Shared:
                 self._browser = None
             if self._browser is None:
                 self._browser = Browser(_executable())
+                # A session that nobody closed would wait for the browser's thread when Python
+                # has stopped all threads already.
+                atexit.unregister(self.end)
+                atexit.register(self.end)
             if self._server is None:
                 self._server = Server(DIST)
             return self._browser, self._server
@@ -193,6 +198,11 @@ class _Shared:
                 self._users -= 1
                 if self._users == 0:
                     self._end()
+
+    def end(self) -> None:
+        """End both, whoever uses them."""
+        with self._lock:
+            self._end()
 
     def _end(self) -> None:
         browser, self._browser = self._browser, None
