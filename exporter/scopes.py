@@ -54,7 +54,7 @@ def layer_scopes() -> Iterator[dict[str, tuple[str, str]]]:
 
 
 class _Scope:
-    """Computes its name when it is entered: only then is the layer's path known."""
+    """Computes its name when it is entered: only then is it known what calls the layer."""
 
     def __init__(self, caller: Any, layers: dict[str, tuple[str, str]]) -> None:
         self._caller = caller
@@ -62,9 +62,12 @@ class _Scope:
 
     def __enter__(self) -> None:
         import tensorflow as tf
-        from keras.src.backend.common.name_scope import current_path
+        from keras.src.backend.common import global_state
 
-        path = current_path()
+        # How the calls are nested now, not Keras' own path of a layer: that one depends on how
+        # the model was made, and is another one after saving and loading.
+        stack = global_state.get_global_attribute("name_scope_stack")
+        path = "/".join(entry.name for entry in stack)
         scope = plain(path)
         if self._caller is not None:
             self._layers.setdefault(scope, (path, type(self._caller).__name__))

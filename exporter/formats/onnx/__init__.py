@@ -40,6 +40,7 @@ class OnnxFormat(Format):
         model, refused = _prepare(source)
         if refused or model is None:
             raise UnsupportedModel(f"{self.name}: {'; '.join(map(str, refused))}")
+        model = _at_precision(source, model, precision)
         path = "onnx/model.onnx" if precision == "float32" else f"onnx/model.{precision}.onnx"
         (directory / path).parent.mkdir(parents=True, exist_ok=True)
         (directory / path).write_bytes(model.SerializeToString(deterministic=True))
@@ -60,6 +61,21 @@ class OnnxFormat(Format):
         }
 
 
+def _at_precision(source: Source, model: Any, precision: str) -> Any:
+    from exporter.formats.onnx import precisions
+
+    if precision == "float16":
+        return precisions.to_float16(model)
+    if precision == "int8":
+        return precisions.to_int8(model)
+    if precision == "int8-static":
+        origins: dict[str, str] = source.once("onnx-origins", dict)
+        measured = precisions.measure(source, sorted(set(origins.values())))
+        ranges = {new: measured[old] for new, old in origins.items() if old in measured}
+        return precisions.to_int8_static(model, ranges)
+    return model
+
+
 def _prepare(source: Source) -> tuple[Any, tuple[Refusal, ...]]:
     """The float32 model, or why there is none; made once for all precisions."""
 
@@ -67,16 +83,21 @@ def _prepare(source: Source) -> tuple[Any, tuple[Refusal, ...]]:
         from exporter.graphs.trace import Refused
 
         try:
-            return build(source.float32), ()
+            model, origins = build(source.float32)
         except Refused as reason:
             return None, (Refusal(reason.layer, reason.layer_class, reason.reason),)
+        source.once("onnx-origins", lambda: origins)
+        return model, ()
 
     result: tuple[Any, tuple[Refusal, ...]] = source.once("onnx", make)
     return result
 
 
-def build(source: Source) -> Any:
+def build(source: Source) -> tuple[Any, dict[str, str]]:
     """The float32 ONNX model of a float32 source, checked by onnx's full check.
+
+    Returns:
+        The ModelProto, and for each of its values the operation of the traced graph.
 
     Raises:
         Refused: ONNX, tf2onnx or the check has no way for an operation of the model.
@@ -102,14 +123,14 @@ def build(source: Source) -> Any:
     _take_in(model, graph, {x.name for x in beside})
     _keep_initializers(model)
     names.sort_nodes(model.graph)
-    _name(model, source, graph)
+    origins = _name(model, source, graph)
     _describe(model, source)
     try:
         onnx.checker.check_model(model, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         reason = f"onnx's check refuses the result: {_first_line(error)}"
         raise Refused(source.model.name, type(source.model).__name__, reason) from error
-    return model
+    return model, origins
 
 
 def _first_line(error: Exception, longest: int = 200) -> str:
@@ -154,8 +175,8 @@ def _keep_initializers(model: Any) -> None:
     model.graph.initializer.extend(copies)
 
 
-def _name(model: Any, source: Source, graph: Graph) -> None:
-    """Inputs and outputs under Keras' names, variables under their paths."""
+def _name(model: Any, source: Source, graph: Graph) -> dict[str, str]:
+    """Inputs and outputs under Keras' names, variables under their paths; the origins."""
     import numpy as np
     from onnx import numpy_helper
 
@@ -172,7 +193,7 @@ def _name(model: Any, source: Source, graph: Graph) -> None:
         if np.array_equal(numpy_helper.to_array(tensor), weight.read(), equal_nan=True):
             wanted[tensor.name] = weight.path
             variables[weight.path] = weight.path
-    names.rename(model.graph, wanted)
+    given = names.rename(model.graph, wanted)
     order = {
         name: i for i, node in reversed(list(enumerate(model.graph.node))) for name in node.input
     }
@@ -182,6 +203,7 @@ def _name(model: Any, source: Source, graph: Graph) -> None:
     model.graph.initializer.extend(copies)
     entry = model.metadata_props.add()
     entry.key, entry.value = _VARIABLES, json.dumps(variables, sort_keys=True, ensure_ascii=False)
+    return {new: old.removesuffix(":0") for old, new in given.items()}
 
 
 def _describe(model: Any, source: Source) -> None:

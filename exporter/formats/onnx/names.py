@@ -54,12 +54,16 @@ def bodies(node: Any) -> Iterator[Any]:
         yield from attribute.graphs
 
 
-def rename(graph: Any, wanted: Mapping[str, str]) -> None:
-    """Name every value: as in `wanted`, else after what made it, without counters."""
+def rename(graph: Any, wanted: Mapping[str, str]) -> dict[str, str]:
+    """Name every value: as in `wanted`, else after what made it, without counters.
+
+    Returns the new names by the old.
+    """
     names = dict(wanted)
     taken = set(wanted.values())
     _name_values(graph, names, taken)
     _apply(graph, names)
+    return names
 
 
 def _name_values(graph: Any, names: dict[str, str], taken: set[str]) -> None:
