@@ -32,7 +32,7 @@ _TYPES = {
     ".txt": "text/plain; charset=utf-8",
     ".png": "image/png",
 }
-_OWN_TYPES = {".svg": "image/svg+xml"}
+_OWN_TYPES = {".svg": "image/svg+xml", ".webmanifest": "application/manifest+json"}
 
 
 @blueprint.get("/models/<name>/<path:path>")
@@ -63,6 +63,12 @@ def player_file(path: str) -> Response:
 def static_file(path: str) -> Response:
     """A file of the page itself."""
     return _answer(_lookup(STATIC, path), path)
+
+
+@blueprint.get("/sw.js")
+def service_worker() -> Response:
+    """The service worker: a worker governs only what lies beside it and below."""
+    return _answer(_lookup(STATIC, "sw.js"), "sw.js")
 
 
 def _lookup(folder: Path, path: str) -> bundles.Content:

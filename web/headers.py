@@ -26,14 +26,15 @@ PAGE = {
 _SCRIPTED = (
     "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self'; "
     "style-src 'self'; img-src 'self' data: blob:; base-uri 'none'; form-action 'none'; "
-    "require-trusted-types-for 'script'; trusted-types 'none'"
+    "require-trusted-types-for 'script'; trusted-types {policies}"
 )
 DRAW = PAGE | {
-    "Content-Security-Policy": f"{_SCRIPTED}; frame-src 'self'; frame-ancestors 'none'",
+    "Content-Security-Policy": _SCRIPTED.format(policies="service-worker")
+    + "; worker-src 'self'; manifest-src 'self'; frame-src 'self'; frame-ancestors 'none'",
 }
 # For any site's iframe, one under COEP too: such a frame must bring COEP and CORP of its own.
 EMBED = PAGE | {
-    "Content-Security-Policy": f"{_SCRIPTED}; frame-ancestors *",
+    "Content-Security-Policy": _SCRIPTED.format(policies="'none'") + "; frame-ancestors *",
     "Cross-Origin-Embedder-Policy": "require-corp",
     "Cross-Origin-Opener-Policy": "unsafe-none",
     "Cross-Origin-Resource-Policy": "cross-origin",

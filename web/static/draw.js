@@ -5,6 +5,7 @@
 
 import { elementSnippet, frameSnippet } from "./embed.js";
 import { Layers } from "./layers.js";
+import { keepOffline } from "./offline.js";
 import { fromHash, toHash } from "./permalink.js";
 import { collectPictures, toPixels } from "./pictures.js";
 
@@ -186,3 +187,5 @@ addEventListener("hashchange", recall);
 await customElements.whenDefined("digit-pad");
 await offerRuntimes();
 recall();
+// When the model is there: what it fetched is part of what is kept.
+pad.addEventListener("load", () => void keepOffline().then((kept) => (document.body.dataset.offline = String(kept))), { once: true });
