@@ -262,6 +262,28 @@ _each({
 })  # fmt: skip
 
 _each({
+    "Conv1D/overhang": _chain((8, 3), lambda: L.Conv1D(4, 2, strides=3, padding="same")),
+    "Conv1D/pointwise-strided": _chain((8, 3), lambda: L.Conv1D(4, 1, strides=2, padding="same")),
+    "Conv2D/overhang": _chain((4, 4, 3), lambda: L.Conv2D(4, (1, 3), strides=2, padding="same")),
+    "Conv2D/pointwise-strided": _chain(
+        (None, None, 3), lambda: L.Conv2D(4, 1, strides=2, padding="same")),
+    "Conv3D/overhang": _chain((6, 4, 4, 2), lambda: L.Conv3D(4, 1, strides=2, padding="same")),
+    "Conv3D/overhang-unequal": _chain(
+        (6, 4, 5, 2), lambda: L.Conv3D(4, (1, 2, 3), strides=(2, 3, 1), padding="same")),
+    "DepthwiseConv2D/overhang": _chain(
+        (4, 3, 5), lambda: L.DepthwiseConv2D((1, 3), strides=2, padding="same")),
+    "SeparableConv2D/overhang": _chain(
+        (4, 3, 5), lambda: L.SeparableConv2D(2, (1, 3), strides=2, padding="same")),
+    "SeparableConv1D/overhang": _chain(
+        (8, 5), lambda: L.SeparableConv1D(2, 2, strides=3, padding="same")),
+    "MaxPooling2D/overhang": _chain(
+        (4, 4, 3), lambda: L.MaxPooling2D(1, strides=2, padding="same")),
+    "MaxPooling3D/negative": _chain(
+        (4, 4, 4, 2), lambda: L.Rescaling(1.0, -9.0), lambda: L.MaxPooling3D(2)),
+    "MaxPooling3D/overhang": _chain(
+        (4, 7, 4, 3), lambda: L.MaxPooling3D((1, 2, 3), strides=(2, 3, 1), padding="same")),
+    "AveragePooling3D/overhang": _chain(
+        (4, 7, 4, 3), lambda: L.AveragePooling3D((1, 2, 3), strides=(2, 3, 1), padding="same")),
     "ConvLSTM1D/state": _chain((4, 6, 2), lambda: L.ConvLSTM1D(3, 3, return_state=True)),
     "ConvLSTM2D/hard-sigmoid": _chain((3, 6, 6, 2), lambda: L.ConvLSTM2D(
         3, 3, recurrent_activation="hard_sigmoid", use_bias=False)),

@@ -16,7 +16,7 @@ import numpy as np
 from exporter.formats.tfjs_layers.graph import LayerWeight, Tensor
 from exporter.formats.tfjs_layers.rules.activations import apply_activation, direct_activation
 from exporter.formats.tfjs_layers.rules.core import kernel_of
-from exporter.formats.tfjs_layers.rules.space import channels_last, pad
+from exporter.formats.tfjs_layers.rules.space import channels_last, pad, without_overhang
 from exporter.formats.tfjs_layers.writer import ZEROS, Writer
 
 GROUPED_KERNEL_LIMIT = 16_000_000
@@ -37,16 +37,18 @@ def write_conv(w: Writer, layer: Any, x: Tensor) -> Tensor:
         kernel = _ungrouped(w, kernel, layer.groups)
     if layer.rank == 3 and max(dilation) > 1:
         kernel, dilation = dilated(w, kernel, dilation), [1, 1, 1]
+    kernel_size, strides = list(kernel.shape[: layer.rank]), list(layer.strides)
+    x, padding = without_overhang(w, x, kernel_size, strides, padding)
     config = {
         "filters": layer.filters,
-        "kernel_size": list(kernel.shape[: layer.rank]),
-        "strides": list(layer.strides),
+        "kernel_size": kernel_size,
+        "strides": strides,
         "padding": padding,
         "dilation_rate": dilation,
         "kernel_initializer": ZEROS,
     }
     name = f"Conv{layer.rank}D"
-    return back(_convolve(w, layer, x, name, config, [kernel], layer.filters, padding))
+    return back(_convolve(w, layer, x, name, config, [kernel], layer.filters))
 
 
 def _convolve(
@@ -57,7 +59,6 @@ def _convolve(
     config: dict[str, Any],
     kernels: Sequence[LayerWeight],
     channels: int,
-    padding: str,
 ) -> Tensor:
     """Emit one convolution with bias and activation."""
     direct = direct_activation(layer.activation)
@@ -69,7 +70,7 @@ def _convolve(
         "bias_initializer": ZEROS,
     }
     sizes = [
-        _length(size, kernel, stride, rate, padding)
+        _length(size, kernel, stride, rate, config["padding"])
         for size, kernel, stride, rate in zip(
             x.shape[1:-1],
             config["kernel_size"],
@@ -141,7 +142,7 @@ def write_depthwise(w: Writer, layer: Any, x: Tensor) -> Tensor:
     x, kernels, config = _as_picture(w, layer, x, [kernel])
     config |= {"depth_multiplier": layer.depth_multiplier, "depthwise_initializer": ZEROS}
     channels = (x.shape[-1] or 0) * layer.depth_multiplier
-    y = _convolve(w, layer, x, "DepthwiseConv2D", config, kernels, channels, layer.padding)
+    y = _convolve(w, layer, x, "DepthwiseConv2D", config, kernels, channels)
     return back(_as_sequence(w, layer, y))
 
 
@@ -159,7 +160,7 @@ def write_separable(w: Writer, layer: Any, x: Tensor) -> Tensor:
         "depthwise_initializer": ZEROS,
         "pointwise_initializer": ZEROS,
     }
-    y = _convolve(w, layer, x, "SeparableConv2D", config, kernels, layer.filters, layer.padding)
+    y = _convolve(w, layer, x, "SeparableConv2D", config, kernels, layer.filters)
     return back(_as_sequence(w, layer, y))
 
 
@@ -172,11 +173,9 @@ def _as_picture(
         x = w.reshape(x, (x.shape[0], x.shape[1], 1, x.shape[2]), "as_picture")
         kernels = [changed(kernel, lambda values: values[:, None]) for kernel in kernels]
         strides = strides * 2
-    config = {
-        "kernel_size": list(kernels[0].shape[:2]),
-        "strides": strides,
-        "padding": layer.padding,
-    }
+    kernel_size = list(kernels[0].shape[:2])
+    x, padding = without_overhang(w, x, kernel_size, strides, layer.padding)
+    config = {"kernel_size": kernel_size, "strides": strides, "padding": padding}
     return x, kernels, config
 
 

@@ -24,6 +24,10 @@ def write_conv_lstm(w: Writer, layer: Any, x: Tensor, initial_state: Any = None)
         w.refuse("an initial state or a mask, which TF.js' ConvLSTM2D cannot take")
     if max(layer.dilation_rate) > 1:
         w.refuse("dilation, which TF.js' ConvLSTM2D applies to the input only in part")
+    if layer.padding == "same" and any(
+        k < s for k, s in zip(layer.kernel_size, layer.strides, strict=True)
+    ):
+        w.refuse("a window smaller than its stride, which TF.js shifts on wasm")
     refuse_state_kept(w, layer)
     x = _as_pictures(w, layer, x)
     config = _config(w, layer)

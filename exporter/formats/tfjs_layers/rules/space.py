@@ -36,19 +36,68 @@ def channels_last(w: Writer, layer: Any, x: Tensor) -> tuple[Tensor, Callable[[T
 def write_pooling(w: Writer, layer: Any, x: Tensor) -> Tensor:
     """MaxPooling and AveragePooling in one to three dimensions."""
     x, back = channels_last(w, layer, x)
+    steps = list(zip(layer.pool_size, layer.strides, strict=True))
+    if len(steps) == 3:
+        return back(_pool_volume(w, layer, x, steps))
+    return back(_pool(w, layer, x, type(layer).__name__, steps, ""))
+
+
+def _pool(
+    w: Writer, layer: Any, x: Tensor, class_name: str, steps: Sequence[Any], role: str
+) -> Tensor:
     config: dict[str, Any] = {
-        "pool_size": list(layer.pool_size),
-        "strides": list(layer.strides),
+        "pool_size": [int(size) for size, _ in steps],
+        "strides": [int(stride) for _, stride in steps],
         "padding": layer.padding,
     }
-    if len(layer.pool_size) > 1:
+    if len(steps) > 1:
         config["data_format"] = "channels_last"
     sizes = [
         None if n is None else -(-(n if layer.padding == "same" else n - k + 1) // s)
-        for n, k, s in zip(x.shape[1:-1], layer.pool_size, layer.strides, strict=True)
+        for n, (k, s) in zip(x.shape[1:-1], steps, strict=True)
     ]
     shape = (x.shape[0], *sizes, x.shape[-1])
-    return back(w.emit(type(layer).__name__, x, config, shape=shape))
+    return w.emit(class_name, x, config, shape=shape, role=role)
+
+
+def _pool_volume(w: Writer, layer: Any, x: Tensor, steps: list[Any]) -> Tensor:
+    """Depth and height as a picture, then the width: the same maximum, the same mean.
+
+    TF.js' own takes a window of negative values for zero on wasm (MaxPooling3D), and shifts
+    windows that are smaller than their stride.
+    """
+    if None in x.shape[1:]:
+        w.refuse(f"volumes of free size {x.shape}, which TF.js cannot; give Input fixed sizes")
+    w.note("pooling of volumes written as two poolings of pictures: TF.js' own is wrong on wasm")
+    name = type(layer).__name__.replace("3D", "2D")
+    batch, depth, height, width, channels = x.shape
+    y = w.reshape(x, (batch, depth, height, (width or 0) * (channels or 0)), "in_front")
+    y = _pool(w, layer, y, name, steps[:2], "")
+    depth, height = y.shape[1:3]
+    y = w.reshape(y, (batch, (depth or 0) * (height or 0), width, channels), "in_rows")
+    y = _pool(w, layer, y, name, [(1, 1), steps[2]], "width")
+    return w.reshape(y, (batch, depth, height, y.shape[2], channels), "as_volume")
+
+
+def without_overhang(
+    w: Writer, x: Tensor, kernel_size: Sequence[int], strides: Sequence[int], padding: str
+) -> tuple[Tensor, str]:
+    """An input and a padding for which TF.js puts windows where Keras does.
+
+    With padding "same" and a window smaller than its stride, the last values may belong to no
+    window. TF.js then counts negative padding: in three dimensions always, in two on wasm.
+    """
+    small = [k < s for k, s in zip(kernel_size, strides, strict=True)]
+    if padding != "same" or not any(small):
+        return x, padding
+    if all(k == 1 for k in kernel_size):
+        return x, "valid"
+    cuts = []
+    for n, k, s in zip(x.shape[1:-1], kernel_size, strides, strict=True):
+        if n is None:
+            w.refuse("a window smaller than its stride over a free size; give Input a fixed size")
+        cuts.append((0, max(n - ((-(-n // s) - 1) * s + k), 0)))
+    return crop(w, x, cuts, "overhang"), padding
 
 
 def write_global_pooling(w: Writer, layer: Any, x: Tensor) -> Tensor:
