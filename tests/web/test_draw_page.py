@@ -11,7 +11,8 @@ from PIL import Image, ImageDraw
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from exporter import browser as browsers
-from tests.web.digit_pad_page import MODEL, running, serve
+from exporter.manifest import Manifest
+from tests.web.digit_pad_page import MODEL, MODELS, running, serve
 
 pytestmark = pytest.mark.browser
 
@@ -126,13 +127,19 @@ def test_a_runtime_is_offered_with_its_size_and_answers(
     assert any(f"/player/{name}" in url for url in fetched)
 
 
-def test_a_precision_can_be_chosen(visit: Callable[..., Page]) -> None:
+def test_every_precision_that_the_model_has_can_be_chosen(visit: Callable[..., Page]) -> None:
     page = visit()
     page.locator("select[name=runtime]").select_option("tiny js")
-    page.locator("select[name=precision]").select_option("uint8")
-    page.locator("[data-fact=model]", has_text="uint8").wait_for()
+    artifacts = Manifest.read(MODELS / MODEL).artifacts
+    has = {artifact.precision for artifact in artifacts if artifact.format == "tfjs-layers"}
+    options = page.locator("select[name=precision] option")
+    offered = [str(option.get_attribute("value")) for option in options.all()]
+    assert set(offered) == has | {"auto"}
     draw(page, SEVEN)
-    page.locator("digit-pad [part=answer]", has_text="7").wait_for()
+    for precision in has:
+        page.locator("select[name=precision]").select_option(precision)
+        page.locator("[data-fact=model]", has_text=precision).wait_for()
+        page.locator("digit-pad [part=answer]", has_text="7").wait_for()
 
 
 def test_a_link_shows_a_friend_the_same(visit: Callable[..., Page]) -> None:

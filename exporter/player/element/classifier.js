@@ -97,7 +97,7 @@ export class Classifier {
 }
 
 /** The answer where nothing was drawn. @param {number} classes @returns {Answer} */
-export function nothing(classes) {
+function nothing(classes) {
   return { label: null, probabilities: new Array(classes).fill(0), latencyMs: 0, input: new Float32Array(NUMBERS) };
 }
 

@@ -6,7 +6,7 @@
  */
 
 import { messageOf } from "../errors.js";
-import { nothing, openClassifier } from "./classifier.js";
+import { Connection } from "./connection.js";
 import { Drawing } from "./drawing.js";
 import { CELLS, GridCursor } from "./keyboard.js";
 import { followPen } from "./pen.js";
@@ -37,10 +37,11 @@ export class DigitPad extends HTMLElement {
   #resizes = new ResizeObserver(() => this.#resize());
   #scheme = matchMedia("(prefers-color-scheme: dark)");
   #lastSide = 0;
-  /** @type {Promise<Classifier> | null} The one that is wanted now. */
-  #classifier = null;
-  /** @type {AbortController | null} */
-  #loading = null;
+  #connection = new Connection({
+    opened: (classifier) => this.#opened(classifier),
+    failed: (error) => this.#failed(error),
+    progressed: (progress) => this.#tellProgress(progress),
+  });
   /** @type {{version: number, result: Promise<Prediction>} | null} */
   #latest = null;
   #isFrameAsked = false;
@@ -70,7 +71,7 @@ export class DigitPad extends HTMLElement {
     this.#resizes.observe(this.#view.canvas);
     this.#scheme.addEventListener("change", this.#redraw);
     this.#changed();
-    if (!this.#classifier && this.src) this.#load();
+    this.#load();
   }
 
   disconnectedCallback() {
@@ -86,7 +87,8 @@ export class DigitPad extends HTMLElement {
   attributeChangedCallback(_, before, after) {
     if (before === after || !this.isConnected) return;
     this.#unload();
-    if (this.src) queueMicrotask(() => this.isConnected && !this.#classifier && this.src && this.#load());
+    // Several attributes may be set one after another.
+    queueMicrotask(() => this.isConnected && this.#load());
   }
 
   get src() {
@@ -200,52 +202,39 @@ export class DigitPad extends HTMLElement {
 
   /** @returns {Promise<Classifier>} */
   #ready() {
-    if (!this.#classifier && this.src) this.#load();
-    return this.#classifier ?? Promise.reject(new TypeError("digit-pad: src expected, nothing found"));
+    this.#load();
+    return this.#connection.classifier ?? Promise.reject(new TypeError("digit-pad: src expected, nothing found"));
   }
 
+  /** Once for each `src` and choice. */
   #load() {
-    const loading = new AbortController();
-    this.#loading = loading;
-    const choice = Object.fromEntries(CHOICES.map((name) => [name, this[name]]));
+    if (this.#connection.classifier || !this.src) return;
     this.#view.showStatus("Loading the model");
-    this.#classifier = openClassifier(this.src, choice, {
-      signal: loading.signal,
-      onProgress: (progress) => this.#tellProgress(progress, loading.signal),
-    });
+    this.#connection.open(this.src, Object.fromEntries(CHOICES.map((name) => [name, this[name]])));
     this.#latest = null;
-    this.#classifier.then(
-      (classifier) => this.#opened(classifier, loading.signal),
-      (error) => this.#failed(error, loading.signal),
-    );
   }
 
   #unload() {
-    this.#loading?.abort();
-    this.#classifier?.then((classifier) => classifier.close(), () => {});
-    this.#classifier = this.#loading = this.#latest = null;
+    this.#connection.close();
+    this.#latest = null;
   }
 
-  /** @type {(classifier: Classifier, signal: AbortSignal) => void} */
-  #opened(classifier, signal) {
-    if (signal.aborted) return;
+  /** @param {Classifier} classifier */
+  #opened(classifier) {
     this.#view.setLabels(classifier.labels);
-    this.#view.showAnswer(nothing(classifier.labels.length), true);
     this.#view.showRun(classifier.info);
     this.dispatchEvent(new CustomEvent("load", { detail: classifier.info }));
     this.#changed();
   }
 
-  /** @type {(error: unknown, signal: AbortSignal) => void} */
-  #failed(error, signal) {
-    if (signal.aborted) return;
+  /** @param {unknown} error */
+  #failed(error) {
     this.#view.showStatus(`The model cannot be used: ${messageOf(error)}`, true);
     this.dispatchEvent(new CustomEvent("error", { detail: { error, message: messageOf(error) } }));
   }
 
-  /** @type {(progress: import("./classifier.js").Progress, signal: AbortSignal) => void} */
-  #tellProgress(progress, signal) {
-    if (signal.aborted) return;
+  /** @param {import("./classifier.js").Progress} progress */
+  #tellProgress(progress) {
     const { path, loadedBytes, totalBytes } = progress;
     const share = totalBytes ? `${Math.floor((100 * loadedBytes) / totalBytes)}%` : `${Math.ceil(loadedBytes / 1000)} kB`;
     this.#view.showStatus(`Loading ${path}: ${share}`);
@@ -265,7 +254,7 @@ export class DigitPad extends HTMLElement {
   async #answerLive() {
     this.#isFrameAsked = false;
     this.#redraw();
-    if (this.#isAnswering || !this.#classifier) return;
+    if (this.#isAnswering || !this.#connection.classifier) return;
     this.#isAnswering = true;
     const { version } = this.#drawing;
     try {
@@ -281,7 +270,7 @@ export class DigitPad extends HTMLElement {
   }
 
   async #isLoaded() {
-    return (await this.#classifier?.then(() => true, () => false)) ?? false;
+    return (await this.#connection.classifier?.then(() => true, () => false)) ?? false;
   }
 
   #redraw = () => {
