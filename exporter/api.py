@@ -82,6 +82,8 @@ def compare(
     inputs: Sequence[np.ndarray] | np.ndarray | None = None,
     *,
     data: str | None = None,
+    custom_objects: Mapping[str, Any] | None = None,
+    unsafe: bool = False,
     on_progress: Progress = lambda _: None,
 ) -> ParityReport:
     """Compare a bundle with its Keras model again, on this machine.
@@ -92,12 +94,17 @@ def compare(
         inputs: One array per model input (or the one array), samples first, to compare on
             besides the golden vectors.
         data: Name or path of a data set to compare on as well.
+        custom_objects: Classes and functions that the model's config names.
+        unsafe: Let the bundle's Keras file bring code of its own (Lambda layers).
         on_progress: Told what is being run.
 
     Raises:
         VerificationFailed: The files are not those of the manifest.
     """
-    return _Comparison.of(Path(directory), runtimes, inputs, data, on_progress).report
+    return _Comparison.of(
+        Path(directory), runtimes, inputs, data=data, custom_objects=custom_objects,
+        unsafe=unsafe, on_progress=on_progress,
+    ).report  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -111,19 +118,27 @@ class _Comparison:
     @classmethod
     def of(
         cls, directory: Path, runtimes: Sequence[str] | None,
-        inputs: Sequence[np.ndarray] | np.ndarray | None, data: str | None, on_progress: Progress,
+        inputs: Sequence[np.ndarray] | np.ndarray | None, *, data: str | None,
+        custom_objects: Mapping[str, Any] | None, unsafe: bool, on_progress: Progress,
     ) -> _Comparison:  # fmt: skip
+        import numpy as np
+
         from exporter import comparison, golden, samples, source
 
         manifest = verify(directory)
-        model = source.load(directory / manifest.artifact("keras").path)
+        path = directory / manifest.artifact("keras").path
+        model = source.load(path, custom_objects=custom_objects, unsafe=unsafe)
         described = replace(
-            source.describe(model, manifest.name), inputs=manifest.inputs, outputs=manifest.outputs
+            source.describe(
+                model, manifest.name, custom_objects=dict(custom_objects or {}), unsafe=unsafe
+            ),
+            inputs=manifest.inputs,
+            outputs=manifest.outputs,
         )
         vectors = golden.Golden.from_json((directory / GOLDEN_NAME).read_text(encoding="utf-8"))
         sets = samples.of_golden(vectors, described)
         if inputs is not None:
-            arrays = list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
+            arrays = [inputs] if isinstance(inputs, np.ndarray) else list(inputs)
             sets += (samples.of_arrays("given", arrays, described),)
         if data is not None:
             sets += (samples.of_data(data, described),)
@@ -144,12 +159,17 @@ def compare_and_report(
     runtimes: Sequence[str] | None = None,
     *,
     data: str | None = None,
+    custom_objects: Mapping[str, Any] | None = None,
+    unsafe: bool = False,
     on_progress: Progress = lambda _: None,
 ) -> ParityReport:
     """`compare`, and the bundle's `report/` written anew."""
     from exporter import report
 
-    comparison = _Comparison.of(directory, runtimes, None, data, on_progress)
+    comparison = _Comparison.of(
+        directory, runtimes, None, data=data, custom_objects=custom_objects, unsafe=unsafe,
+        on_progress=on_progress,
+    )  # fmt: skip
     found = comparison.report
     by_name = {chosen.name: chosen for chosen in comparison.sets}
     report.write_report(

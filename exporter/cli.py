@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from exporter import __version__, formats, runtimes
-from exporter.errors import BadUsage, ExporterError, ParityFailed
+from exporter.errors import BadUsage, ExporterError, ParityFailed, SomethingMissing
 
 if TYPE_CHECKING:
     from exporter.pipeline import Progress
@@ -126,6 +126,13 @@ def _custom_objects(names: tuple[str, ...]) -> dict[str, Any]:
 
 
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+_custom_objects_option = click.option(
+    "--custom-objects", multiple=True, metavar="MODULE:ATTR",
+    help="A class or function that the model needs; may be given several times.",
+)  # fmt: skip
+_unsafe_option = click.option(
+    "--unsafe", is_flag=True, help="Run code that the model's file brings (Lambda)."
+)
 _data_option = click.option(
     "--data", metavar="PATH|mnist|digits", help="A data set: an mnist.npz, or a known name."
 )
@@ -230,12 +237,9 @@ def evaluate(paths: tuple[Path, ...], data: str | None, output: Path | None, as_
 @click.option("--formats", "format_names", help=f"Of {', '.join(formats.NAMES[1:])}.")
 @click.option("--precisions", help=f"Of {', '.join(formats.PRECISIONS)}; float32 by default.")
 @click.option("--name", help="The bundle's name; the folder's by default.")
-@click.option(
-    "--custom-objects", multiple=True, metavar="MODULE:ATTR",
-    help="A class or function that the model needs; may be given several times.",
-)  # fmt: skip
+@_custom_objects_option
 @click.option("--strict", is_flag=True, help="A runtime that cannot run here is a failure.")
-@click.option("--unsafe", is_flag=True, help="Run code that the model's file brings (Lambda).")
+@_unsafe_option
 @_data_option
 @_json_option
 def export(
@@ -284,23 +288,32 @@ def export(
     "--runtimes", "runtime_names", help=f"Of {', '.join(runtimes.NAMES)}; all by default."
 )
 @click.option("--strict", is_flag=True, help="A runtime that cannot run here is a failure.")
+@_custom_objects_option
+@_unsafe_option
 @_data_option
 @_json_option
 def parity(
-    bundle: Path, runtime_names: str | None, strict: bool, data: str | None, as_json: bool
-) -> None:
+    bundle: Path, runtime_names: str | None, strict: bool, custom_objects: tuple[str, ...],
+    unsafe: bool, data: str | None, as_json: bool,
+) -> None:  # fmt: skip
     """Compare BUNDLE with Keras again, on this machine, and write its report/ anew."""
     from exporter.api import compare_and_report
 
     strict = strict or os.environ.get("CI", "").lower() == "true"
     with _progress(str(bundle), as_json) as tell:
-        report = compare_and_report(bundle, _list(runtime_names), data=data, on_progress=tell)
+        report = compare_and_report(
+            bundle, _list(runtime_names), data=data, on_progress=tell,
+            custom_objects=_custom_objects(custom_objects), unsafe=unsafe,
+        )  # fmt: skip
     if as_json:
         click.echo((bundle / "report" / "parity.json").read_text(encoding="utf-8"), nl=False)
     else:
         _tables().show_parity(report)
     if verdict := report.verdict(strict=strict):
         raise ParityFailed(verdict)
+    named = [row for row in report.rows if row.runtime in (_list(runtime_names) or ())]
+    if named and all(row.status == "not_run" for row in named):
+        raise SomethingMissing(f"{bundle}: nothing was run: {named[0].reason}")
 
 
 @main.command(epilog="Example: exporter verify models/mlp-128-64")

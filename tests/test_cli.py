@@ -175,6 +175,40 @@ def test_parity_with_nothing_to_compare_is_no_pass(run_exporter: Any, own_bundle
     assert "abacus" in only_line(result)
 
 
+def test_asking_only_for_runtimes_that_are_not_here_is_exit_3(
+    run_exporter: Any, own_bundle: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("EXPORTER_BROWSER", str(tmp_path / "no-such-browser"))
+    monkeypatch.setenv("CI", "")
+    code = "import sys; from exporter.cli import main; main(sys.argv[1:])"
+    ended = subprocess.run(
+        [sys.executable, "-c", code, "parity", own_bundle, "--runtimes", "tfjs-browser"],
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert ended.returncode == 3, ended.stderr
+    assert "no-such-browser" in ended.stderr
+    assert "not run" in ended.stdout
+
+
+def test_a_model_with_its_own_code_needs_unsafe_both_ways(
+    run_exporter: Any, tmp_path: Path
+) -> None:
+    import keras
+
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Lambda(lambda x: x * 2.0)])
+    path = tmp_path / "mine.keras"
+    model.save(path)
+    bundle = tmp_path / "bundle"
+    refused = run_exporter("export", path, "-o", bundle)
+    assert refused.exit_code == 2
+    assert "--unsafe" in only_line(refused)
+    agreed = run_exporter("export", path, "-o", bundle, "--unsafe", "--formats", "onnx")
+    assert agreed.exit_code == 0, agreed.output
+    assert run_exporter("parity", bundle, "--runtimes", "onnxruntime").exit_code == 2
+    again = run_exporter("parity", bundle, "--runtimes", "onnxruntime", "--unsafe")
+    assert again.exit_code == 0, again.output
+
+
 def test_nothing_but_the_answer_goes_to_a_pipe(tiny_bundle: Path) -> None:
     ended = subprocess.run(
         [*EXPORTER, "parity", tiny_bundle, "--runtimes", "onnxruntime", "--json"],

@@ -90,7 +90,7 @@ def test_a_file_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
         ('name = "hidden_2"', 'name = "hidden_1"', "layers[2].name", "'hidden_1' is taken"),
         ('name = "hidden_2"', 'name = "hidden_2"\ninputs = ["top"]', "layers[2].inputs", "'top'"),
         ("learning_rate", "learning_rat", "training.optimizer.learning_rate", "missing"),
-        ('"keras/float32"', '"keras"', "ships", '"format/precision" expected, \'keras\''),
+        ('"keras/float32"', '"keras"', "ships", "\"format/precision\" expected, 'keras'"),
         ('labels = ["0"', 'labels = ["1"', "labels", "distinct texts expected"),
         ("title =", "titel =", "title", "missing; a text expected"),
         ("accuracy = 0.991", "accuracy = 99.1", "minimum.accuracy", "0 to 1 expected, 99.1"),

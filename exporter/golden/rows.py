@@ -72,7 +72,7 @@ def is_big(source: Source) -> bool:
 
 def build(source: Source, pictures: Mapping[str, np.ndarray] | None, seed: int) -> Golden:
     """See `exporter.golden.build`."""
-    from exporter.golden import ties
+    from exporter.golden.ties import BLACK, find
 
     empty = Golden(
         seed=seed,
@@ -89,8 +89,8 @@ def build(source: Source, pictures: Mapping[str, np.ndarray] | None, seed: int) 
     keras = Answers(source.float32, big=is_big(source))
     extremes = _answerable(vectors, keras, [*_edges(source), *_nonfinite(source)])
     # Blends may fade to black: half-way there a sigmoid is not yet sure.
-    black = {row.name: row.recipe for row in extremes if row.name == ties.BLACK}
-    ties = ties.find(replace(vectors, named=black), oracle, source.labels, few=is_big(source))
+    black = {row.name: row.recipe for row in extremes if row.name == BLACK}
+    ties = find(replace(vectors, named=black), oracle, source.labels, few=is_big(source))
     vectors = replace(vectors, rows=(*rows, *ties, *extremes))
     return _answered(vectors, source, oracle, keras)
 
