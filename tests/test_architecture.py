@@ -122,7 +122,7 @@ def violations(root: Path) -> list[str]:
 
 
 # What several formats are written with; no formats themselves.
-SHARED = {"tfjs_weights", "upstream_tensorflowjs", "upstream_tf2onnx"}
+SHARED = {"tfjs_weights", "tfjs_operations", "upstream_tensorflowjs", "upstream_tf2onnx"}
 
 
 def _member(family: str, module: str) -> str | None:
