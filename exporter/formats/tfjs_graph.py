@@ -58,6 +58,10 @@ class TfjsGraphFormat(Format):
         return _read_weights(folder, document)
 
 
+# Of constants: what TF.js has no dtype for, and what it computes with instead.
+_STORED = {"int64": "int32", "float64": "float32", "uint8": "int32", "int8": "int32"}
+
+
 def _prepare(source: Source) -> tuple[Graph | None, tuple[Refusal, ...]]:
     """The traced graph, or why there is none; traced once for all precisions."""
 
@@ -185,8 +189,7 @@ def _take_weights(topology: Any, graph: Graph) -> list[Weight]:
             data = np.asarray(tf.make_ndarray(tensor))
             empty = type(tensor)(dtype=tensor.dtype, tensor_shape=tensor.tensor_shape)
             tensor.CopyFrom(empty)
-            if data.dtype == np.int64:
-                data = data.astype(np.int32)  # TF.js has no int64
+            data = data.astype(_STORED.get(data.dtype.name, data.dtype))
             exact = node.name not in graph.weights or data.ndim < 2
             entries.append(Weight.of(node.name, data, exact=exact))
     return entries

@@ -21,16 +21,6 @@ def cast_to_bool(op: Any, inputs: list[Any]) -> Any:
     return tf.not_equal(x, tf.zeros([], x.dtype))
 
 
-def cast_to_byte(op: Any, inputs: list[Any]) -> Any:
-    """Fractions cut off, then modulo 256, as TensorFlow does it; ONNX and TF.js leave it open."""
-    x, dtype = inputs[0], op.outputs[0].dtype
-    if not x.dtype.is_floating or dtype not in (tf.uint8, tf.int8):
-        return None
-    whole = tf.cast(x, tf.int32)
-    shift = 128 if dtype == tf.int8 else 0
-    return tf.cast(tf.math.floormod(whole + shift, 256) - shift, dtype)
-
-
 def cross(op: Any, inputs: list[Any]) -> Any:
     """The vector product along the last axis."""
     (a, b, c), (x, y, z) = (tf.unstack(v, axis=-1) for v in inputs)
@@ -161,3 +151,157 @@ def space_to_depth(op: Any, inputs: list[Any]) -> Any:
     split = [batch, height // block, block, width // block, block, channels]
     x = tf.transpose(shapes.reshape(x, split), [0, 1, 3, 2, 4, 5])
     return shapes.reshape(x, [batch, height // block, width // block, block * block * channels])
+
+
+def gather_in_batches(op: Any, inputs: list[Any]) -> Any:
+    """A gather with batch axes as one of rows of a flat list. TF.js on wasm ignores the batch."""
+    x, places, axis = inputs
+    batch = op.get_attr("batch_dims")
+    along = tf.get_static_value(axis)
+    if not batch or along is None:
+        return None
+    rank = x.shape.rank
+    batch, along = batch % places.shape.rank, int(along) % rank
+    order = [*range(batch), along, *(i for i in range(batch, rank) if i != along)]
+    x = tf.transpose(x, order) if along != batch else x
+    x_sizes, place_sizes = shapes.sizes(x), shapes.sizes(places)
+    groups, length = shapes.product(x_sizes[:batch]), x_sizes[batch]
+    rest = x_sizes[batch + 1 :]
+    inner = place_sizes[batch:]
+    flat = shapes.reshape(x, [shapes.product([groups, length]), *rest])
+    count = shapes.product(inner)
+    rows = shapes.reshape(tf.cast(places, tf.int32), [groups, count])
+    rows += tf.range(groups)[:, tf.newaxis] * length
+    made = tf.gather(flat, tf.reshape(rows, [-1]), axis=0)
+    made = shapes.reshape(made, [*place_sizes, *rest])
+    if along == batch:
+        return made
+    # The gathered axes stand where `axis` was: after the axes between batch and it.
+    many, between = len(inner), along - batch
+    back = [*range(batch), *range(batch + many, batch + many + between),
+            *range(batch, batch + many),
+            *range(batch + many + between, made.shape.rank)]  # fmt: skip
+    return tf.transpose(made, back)
+
+
+def select_bools(op: Any, inputs: list[Any]) -> Any:
+    """A choice between booleans by and, or, not: TF.js on wasm reads them as floats."""
+    condition, x, y = inputs
+    if x.dtype != tf.bool:
+        return None
+    chosen = tf.logical_and(condition, x)
+    return tf.logical_or(chosen, tf.logical_and(tf.logical_not(condition), y))
+
+
+def mean_of_integers(op: Any, inputs: list[Any]) -> Any:
+    """The sum divided by the count, cut off towards zero; TF.js answers floats."""
+    x, axes = inputs
+    known = tf.get_static_value(axes)
+    if x.dtype.is_floating or known is None:
+        return None
+    sizes = shapes.sizes(x)
+    count = shapes.product([sizes[int(i)] for i in np.ravel(known)])
+    total = tf.reduce_sum(x, np.ravel(known), keepdims=op.get_attr("keep_dims"))
+    return tf.abs(total) // tf.cast(count, x.dtype) * tf.sign(total)
+
+
+def reverse_bools(op: Any, inputs: list[Any]) -> Any:
+    """By way of integers: TF.js on wasm has no kernel for booleans."""
+    x, axes = inputs
+    if x.dtype != tf.bool:
+        return None
+    return tf.cast(tf.reverse(tf.cast(x, tf.int32), axes), tf.bool)
+
+
+def matmul_in_batches(op: Any, inputs: list[Any]) -> Any:
+    """A product of stacks of matrices whose sizes differ, made equal first.
+
+    TF.js multiplies the wrong pairs where one stack of several axes has a size of 1.
+    """
+    a, b = inputs
+    first, second = a.shape.as_list()[:-2], b.shape.as_list()[:-2]
+    if not first or not second or first == second:
+        return None
+    rank = max(len(first), len(second))
+    first, second = [1] * (rank - len(first)) + first, [1] * (rank - len(second)) + second
+    sizes_a, sizes_b = ([1] * (rank + 2 - x.shape.rank) + shapes.sizes(x) for x in (a, b))
+    common = [m if n == 1 else n for n, m in zip(sizes_a[:rank], sizes_b[:rank], strict=True)]
+    if first != [n if isinstance(n, int) else None for n in common]:
+        a = tf.broadcast_to(a, _shape([*common, *sizes_a[rank:]]))
+    if second != [n if isinstance(n, int) else None for n in common]:
+        b = tf.broadcast_to(b, _shape([*common, *sizes_b[rank:]]))
+    if a is inputs[0] and b is inputs[1]:
+        return None
+    return tf.matmul(a, b, adjoint_a=op.get_attr("adj_x"), adjoint_b=op.get_attr("adj_y"))
+
+
+def _shape(sizes: list[Any]) -> Any:
+    return tf.stack(sizes) if any(not isinstance(n, int) for n in sizes) else tf.constant(sizes)
+
+
+def max_pool_3d_same(op: Any, inputs: list[Any]) -> Any:
+    """Padded by the smallest number and pooled: TF.js on wasm pads by zero."""
+    x = inputs[0]
+    if op.get_attr("padding") != b"SAME" or op.get_attr("data_format") != b"NDHWC":
+        return None
+    if None in x.shape[1:4]:
+        return None
+    windows, strides = op.get_attr("ksize"), op.get_attr("strides")
+    paddings = [[0, 0]]
+    for axis in (1, 2, 3):
+        size, window, stride = x.shape[axis], windows[axis], strides[axis]
+        total = max((-(-size // stride) - 1) * stride + window - size, 0)
+        paddings.append([total // 2, total - total // 2])
+    x = tf.pad(x, [*paddings, [0, 0]], constant_values=np.finfo(np.float32).min)
+    return tf.nn.max_pool3d(x, windows, strides, "VALID")
+
+
+def sum_of_segments(op: Any, inputs: list[Any]) -> Any:
+    """Sums of rows by number: a product with the matrix that says which row is in which sum."""
+    x, numbers, count = inputs
+    known = tf.get_static_value(count)
+    if known is None or numbers.shape.rank != 1 or not x.dtype.is_floating:
+        return None
+    belongs = tf.equal(tf.range(int(known))[:, tf.newaxis], tf.cast(numbers, tf.int32))
+    sizes = shapes.sizes(x)
+    flat = shapes.reshape(x, [sizes[0], shapes.product(sizes[1:])])
+    made = tf.matmul(tf.cast(belongs, x.dtype), flat)
+    return shapes.reshape(made, [int(known), *sizes[1:]])
+
+
+def lower_bound(op: Any, inputs: list[Any]) -> Any:
+    """How many of the sorted numbers are less than the value."""
+    numbers, values = inputs
+    less = numbers[:, tf.newaxis, :] < values[:, :, tf.newaxis]
+    return tf.reduce_sum(tf.cast(less, op.outputs[0].dtype), -1)
+
+
+def upper_bound(op: Any, inputs: list[Any]) -> Any:
+    """How many of the sorted numbers are at most the value."""
+    numbers, values = inputs
+    most = numbers[:, tf.newaxis, :] <= values[:, :, tf.newaxis]
+    return tf.reduce_sum(tf.cast(most, op.outputs[0].dtype), -1)
+
+
+def reduce_bools(op: Any, inputs: list[Any]) -> Any:
+    """The largest of booleans is any, the smallest all of them."""
+    x, axes = inputs
+    if x.dtype != tf.bool:
+        return None
+    reduce = tf.reduce_any if op.type == "Max" else tf.reduce_all
+    return reduce(x, tf.get_static_value(axes), keepdims=op.get_attr("keep_dims"))
+
+
+def floor_divide_integers(op: Any, inputs: list[Any]) -> Any:
+    """Rounded down, by way of float64, which holds every int32; ONNX cuts off towards zero."""
+    x, y = inputs
+    if x.dtype not in (tf.int32, tf.int16, tf.int8):
+        return None
+    quotient = tf.cast(x, tf.float64) / tf.cast(y, tf.float64)
+    return tf.cast(tf.floor(quotient), x.dtype)
+
+
+def floor_modulo_integers(op: Any, inputs: list[Any]) -> Any:
+    """What `floor_divide_integers` leaves."""
+    quotient = floor_divide_integers(op, inputs)
+    return None if quotient is None else inputs[0] - quotient * inputs[1]

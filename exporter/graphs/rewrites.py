@@ -67,6 +67,25 @@ def strided_slice(op: Any, inputs: list[Any]) -> Any:
     return _from_the_start(x, begins, ends, strides, masks)
 
 
+def integers_by_steps(op: Any, inputs: list[Any]) -> Any:
+    """Every n-th of integers or booleans: TF.js on wasm reads them as floats; it gathers them."""
+    x, *bounds = inputs
+    known = [tf.get_static_value(v) for v in bounds]
+    if x.dtype.is_floating or any(v is None for v in known) or set(known[2]) == {1}:
+        return None
+    if any(op.get_attr(f"{name}_mask") for name in ("ellipsis", "new_axis", "shrink_axis")):
+        return None
+    if None in x.shape.as_list()[: len(known[0])]:
+        return None
+    for axis, (begin, end, step) in enumerate(zip(*known, strict=True)):
+        first = None if op.get_attr("begin_mask") >> axis & 1 else int(begin)
+        last = None if op.get_attr("end_mask") >> axis & 1 else int(end)
+        places = np.arange(x.shape[axis])[slice(first, last, int(step))]
+        if len(places) != x.shape[axis] or int(step) != 1:
+            x = tf.gather(x, tf.constant(places, tf.int32), axis=axis)
+    return x
+
+
 def _from_the_start(x: Any, begins: Any, ends: Any, strides: Any, masks: dict[str, int]) -> Any:
     new_begins, new_ends = [int(n) for n in begins], [int(n) for n in ends]
     for axis, size in enumerate(x.shape.as_list()[: len(new_begins)]):
@@ -201,7 +220,6 @@ COMMON: dict[str, Rewrite] = {
     "Bitcast": sign_bits,
     "BroadcastArgs": arrays.broadcast_arguments,
     "Bucketize": bucketize,
-    "Cast": arrays.cast_to_byte,
     "Conv2DBackpropInput": transposed_where_odd,
     "Conv3D": grouped,
     "Conv3DBackpropInputV2": transposed_where_odd,
@@ -210,6 +228,7 @@ COMMON: dict[str, Rewrite] = {
     "Erfc": erfc,
     "Invert": arrays.invert_bits,
     "LeftShift": arrays.shift_bits,
+    "OneHot": one_hot,
     "Reshape": reshape,
     "ResizeBicubic": resize_by_matrices,
     "ResizeNearestNeighbor": nearest_by_places,
@@ -219,6 +238,7 @@ COMMON: dict[str, Rewrite] = {
     "SoftmaxCrossEntropyWithLogits": arrays.softmax_cross_entropy,
     "SparseSoftmaxCrossEntropyWithLogits": arrays.softmax_cross_entropy_of_classes,
     "StridedSlice": strided_slice,
+    "UnsortedSegmentSum": arrays.sum_of_segments,
 }
 TFJS: dict[str, Rewrite] = {
     **COMMON,
@@ -226,19 +246,28 @@ TFJS: dict[str, Rewrite] = {
         ("AvgPool", "AvgPool3D", "DepthwiseConv2dNative", "MaxPool", "MaxPool3D"), channels_last
     ),
     "BiasAdd": bias_of_channels,
-    "Cast": first(arrays.cast_to_byte, arrays.cast_to_bool),
+    "Cast": arrays.cast_to_bool,
     "Conv2D": first(channels_last, grouped),
     "Conv2DBackpropInput": first(channels_last, transposed_where_odd),
     "Conv3D": first(channels_last, grouped),
     "Conv3DBackpropInputV2": first(channels_last, transposed),
     "Cumprod": axis_from_the_start,
     "Cumsum": axis_from_the_start,
+    "BatchMatMulV2": arrays.matmul_in_batches,
+    "GatherV2": arrays.gather_in_batches,
     "MatrixBandPart": band_part,
     "MatrixDiagPartV3": arrays.diagonal_part,
     "MatrixDiagV3": arrays.diagonal,
-    "OneHot": one_hot,
+    "Max": arrays.reduce_bools,
+    "MaxPool3D": first(channels_last, arrays.max_pool_3d_same),
+    "Mean": arrays.mean_of_integers,
+    "Min": arrays.reduce_bools,
+    "ReverseV2": arrays.reverse_bools,
+    "Select": arrays.select_bools,
+    "SelectV2": arrays.select_bools,
     "Softsign": softsign,
     "SpaceToDepth": arrays.space_to_depth,
+    "StridedSlice": first(strided_slice, integers_by_steps),
     "TruncateDiv": arrays.truncate_divide,
     "TruncateMod": arrays.truncate_modulo,
     "Xlogy": arrays.xlogy,
@@ -246,6 +275,13 @@ TFJS: dict[str, Rewrite] = {
 ONNX: dict[str, Rewrite] = {
     **COMMON,
     "Expm1": expm1,
+    "FloorDiv": arrays.floor_divide_integers,
+    "FloorMod": arrays.floor_modulo_integers,
     "Log1p": log1p,
+    "LowerBound": arrays.lower_bound,
+    "Max": arrays.reduce_bools,
+    "Mean": arrays.mean_of_integers,
+    "Min": arrays.reduce_bools,
+    "UpperBound": arrays.upper_bound,
     "Xlogy": arrays.xlogy,
 }

@@ -87,7 +87,8 @@ def trace(source: Source, rewrites: Mapping[str, Rewrite]) -> Graph:
         raise Refused(source.model.name, type(source.model).__name__, reason) from error
     graph = _from_concrete(concrete, source, rewrites)
     for _ in range(_MOST_PASSES):  # what a rewrite emits may be on the table itself
-        if not graph.rewritten:
+        # A loop's back edge cannot be copied in the order of operations; one pass must do there.
+        if not graph.rewritten or any(op.type == "Enter" for op in graph.graph.get_operations()):
             break
         graph = _copy(graph, rewrites)
     graph.layers.update(layers)

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from exporter.source import Source
 
 _VARIABLES = "keras_variables"
+_NOTHING_TO_QUANTIZE = (
+    "it has no matrix product or convolution with a constant weight, so nothing would be smaller; "
+    "take float32 or float16"
+)
 
 
 class OnnxFormat(Format):
@@ -32,15 +36,14 @@ class OnnxFormat(Format):
     precisions = ("float32", "float16", "int8", "int8-static")
 
     def refusals(self, source: Source, precision: str) -> tuple[Refusal, ...]:
-        """Operations that ONNX lacks, by the layer they come from."""
-        return _prepare(source)[1]
+        """Operations that ONNX lacks, by the layer they come from; or nothing to be made small."""
+        return _prepare(source, precision)[1]
 
     def export(self, source: Source, precision: str, directory: Path) -> Exported:
         """Write one file; large weights are in it."""
-        model, refused = _prepare(source)
+        model, refused = _prepare(source, precision)
         if refused or model is None:
             raise UnsupportedModel(f"{self.name}: {'; '.join(map(str, refused))}")
-        model = _at_precision(source, model, precision)
         path = "onnx/model.onnx" if precision == "float32" else f"onnx/model.{precision}.onnx"
         (directory / path).parent.mkdir(parents=True, exist_ok=True)
         (directory / path).write_bytes(model.SerializeToString(deterministic=True))
@@ -61,36 +64,54 @@ class OnnxFormat(Format):
         }
 
 
-def _at_precision(source: Source, model: Any, precision: str) -> Any:
+_Prepared = tuple[Any, tuple[Refusal, ...]]  # the ModelProto or None, and why
+
+
+def _prepare(source: Source, precision: str) -> _Prepared:
+    """The model at that precision, or why there is none; each made once."""
+    if precision == "float32":
+        result: _Prepared = source.once("onnx", lambda: _prepare_float32(source))
+    else:
+        result = source.once(f"onnx/{precision}", lambda: _prepare_small(source, precision))
+    return result
+
+
+def _prepare_float32(source: Source) -> _Prepared:
+    from exporter.graphs.trace import Refused
+
+    try:
+        model, origins = build(source.float32)
+    except Refused as refused:
+        return None, (Refusal(refused.layer, refused.layer_class, refused.reason),)
+    source.once("onnx-origins", lambda: origins)
+    return model, ()
+
+
+def _prepare_small(source: Source, precision: str) -> _Prepared:
     from exporter.formats.onnx import precisions
 
+    model, refused = _prepare(source, "float32")
+    if model is None:
+        return None, refused
+
+    def refuse(reason: str) -> _Prepared:
+        return None, (Refusal(source.model.name, type(source.model).__name__, reason),)
+
     if precision == "float16":
-        return precisions.to_float16(model)
+        return precisions.to_float16(model), ()
     if precision == "int8":
-        return precisions.to_int8(model)
-    if precision == "int8-static":
-        origins: dict[str, str] = source.once("onnx-origins", dict)
-        measured = precisions.measure(source, sorted(set(origins.values())))
-        ranges = {new: measured[old] for new, old in origins.items() if old in measured}
-        return precisions.to_int8_static(model, ranges)
-    return model
-
-
-def _prepare(source: Source) -> tuple[Any, tuple[Refusal, ...]]:
-    """The float32 model, or why there is none; made once for all precisions."""
-
-    def make() -> tuple[Any, tuple[Refusal, ...]]:
-        from exporter.graphs.trace import Refused
-
-        try:
-            model, origins = build(source.float32)
-        except Refused as reason:
-            return None, (Refusal(reason.layer, reason.layer_class, reason.reason),)
-        source.once("onnx-origins", lambda: origins)
-        return model, ()
-
-    result: tuple[Any, tuple[Refusal, ...]] = source.once("onnx", make)
-    return result
+        if not precisions.quantizable(model.graph):
+            return refuse(_NOTHING_TO_QUANTIZE)
+        return precisions.to_int8(model), ()
+    if source.calibration is None:
+        return refuse("calibration data expected, none found; give data, or take int8")
+    origins: dict[str, str] = source.once("onnx-origins", dict)
+    measured = precisions.measure(source, sorted(set(origins.values())))
+    ranges = {new: measured[old] for new, old in origins.items() if old in measured}
+    ranges = precisions.carry_over(model.graph, ranges)
+    if not precisions.quantizable(model.graph, ranges):
+        return refuse(_NOTHING_TO_QUANTIZE)
+    return precisions.to_int8_static(model, ranges), ()
 
 
 def build(source: Source) -> tuple[Any, dict[str, str]]:

@@ -1,11 +1,10 @@
 """Smaller ONNX files: float16 weights, int8 at run time, int8 with measured ranges.
 
-May import `exporter.source` and `exporter.errors`; onnx and onnxruntime are imported on use.
+May import `exporter.source` and `exporter.graphs`; onnx and onnxruntime are imported on use.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,11 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from exporter.errors import BadUsage
-
 if TYPE_CHECKING:
-    import numpy as np
-
     from exporter.source import Source
 
 _SMALLEST_ELEMENTS = 64  # below it, a weight in float16 and its Cast take more room than they save
@@ -93,19 +88,13 @@ def to_int8_static(model: Any, ranges: Mapping[str, tuple[float, float]]) -> Any
     from onnxruntime.quantization.calibrate import TensorsData
     from onnxruntime.quantization.quantize import save_tensors_data
 
-    known = _carry_over(model.graph, ranges)
-    nodes = _quantizable(model.graph, known)
-    if not nodes:
-        raise BadUsage(
-            "precision int8-static: a matrix product or convolution with a constant weight "
-            "expected, none found; take float32"
-        )
+    nodes = quantizable(model.graph, ranges)
     with _workshop() as folder:
         import numpy as np
 
         data = {
             name: (np.array(low, np.float32), np.array(high, np.float32))
-            for name, (low, high) in known.items()
+            for name, (low, high) in ranges.items()
         }
         cache = folder / "ranges.json"
         save_tensors_data(TensorsData(CalibrationMethod.MinMax, data), cache)
@@ -132,8 +121,6 @@ def measure(source: Source, wanted: Sequence[str]) -> dict[str, tuple[float, flo
         source: With calibration arrays, one for each input.
         wanted: Names of operations of the graph; unknown ones are left out.
 
-    Raises:
-        BadUsage: The source has no calibration arrays.
     """
     import numpy as np
     import tensorflow as tf
@@ -141,8 +128,7 @@ def measure(source: Source, wanted: Sequence[str]) -> dict[str, tuple[float, flo
     from exporter.graphs.rewrites import ONNX
     from exporter.graphs.trace import trace
 
-    if source.calibration is None:
-        raise BadUsage("precision int8-static: calibration data expected, none found; give --data")
+    assert source.calibration is not None
     graph = trace(source.oracle or source.float32, ONNX)
     operations = {op.name for op in graph.graph.get_operations()}
     fetched, names = [], []
@@ -171,7 +157,7 @@ def measure(source: Source, wanted: Sequence[str]) -> dict[str, tuple[float, flo
     return {name: (float(low), float(high)) for name, low, high in pairs}
 
 
-def _carry_over(
+def carry_over(
     graph: Any, ranges: Mapping[str, tuple[float, float]]
 ) -> dict[str, tuple[float, float]]:
     """Ranges of values that are others in another shape or order, in both directions."""
@@ -186,15 +172,16 @@ def _carry_over(
     return known
 
 
-def _quantizable(graph: Any, known: Mapping[str, Any]) -> list[str]:
+def quantizable(graph: Any, ranges: Mapping[str, Any] | None = None) -> list[str]:
+    """Names of the nodes that 8 bits make smaller; with `ranges`, of those whose range is known."""
     constants = {tensor.name for tensor in graph.initializer}
-    found = []
-    for node in graph.node:
-        if node.op_type not in _QUANTIZED or node.input[1] not in constants:
-            continue
-        if node.input[0] in known and node.output[0] in known:
-            found.append(node.name)
-    return found
+    return [
+        node.name
+        for node in graph.node
+        if node.op_type in _QUANTIZED
+        and node.input[1] in constants
+        and (ranges is None or (node.input[0] in ranges and node.output[0] in ranges))
+    ]
 
 
 def _copy(model: Any) -> Any:
