@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -11,7 +12,7 @@ import nbformat
 import numpy as np
 import pytest
 
-from exporter import formats, runtimes
+from exporter import formats, recipe, runtimes
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -81,3 +82,25 @@ def test_the_tables_hold_what_they_name() -> None:
     for package in (formats, runtimes):
         for name in package.NAMES:
             assert package.get(name).name == name
+
+
+@pytest.mark.parametrize("name", recipe.names())
+def test_the_figures_of_the_recipes_are_those_of_the_shipped_models(name: str) -> None:
+    record = json.loads((ROOT / "models" / name / "keras" / "training.json").read_text())
+    figures = record["metrics"]["test"]
+    page = (ROOT / "docs" / "recipes.md").read_text(encoding="utf-8")
+    rows = [line for line in page.splitlines() if line.startswith(f"| `{name}` |")]
+    shipped, loss, f1 = (cell.strip() for cell in rows[0].split("|")[4:7])
+    assert shipped == f"{figures['accuracy']:.2%}".replace("%", " %")
+    assert (float(loss), float(f1)) == (figures["loss"], figures["f1"])
+
+
+@pytest.mark.parametrize("name", recipe.names())
+def test_every_shipped_model_reaches_its_recipes_minimum(name: str) -> None:
+    found = recipe.load(name)
+    record = json.loads((ROOT / "models" / name / "keras" / "training.json").read_text())
+    metrics = record["metrics"]
+    assert metrics["fingerprint"] == found.fingerprint
+    assert metrics["test"]["accuracy"] >= (found.minimum.accuracy or 0)
+    assert metrics["test"]["loss"] <= (found.minimum.loss or 1)
+    assert metrics["test"]["f1"] >= (found.minimum.f1 or 0)

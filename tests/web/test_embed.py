@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from flask import Flask, Response
@@ -97,3 +99,29 @@ def test_the_snippet_refuses_a_script_that_was_changed(
     page, faults = paste(chromium, wrong, {})
     assert page.evaluate("customElements.get('digit-pad') === undefined")
     assert any("integrity" in fault for fault in faults)
+
+
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+
+
+def of_readme(containing: str, site: str) -> str:
+    """The README's HTML snippet with that text, pointing at `site`."""
+    (snippet,) = (s for s in re.findall(r"```html\n(.*?)```", README, re.DOTALL) if containing in s)
+    return snippet.replace('"/player/', f'"{site}/player/').replace('"/models/', f'"{site}/models/')
+
+
+def test_the_readmes_element_works_on_another_site(chromium: Browser, site: str) -> None:
+    page, faults = paste(chromium, of_readme("<digit-pad", site), {})
+    assert page.evaluate(READ, STROKES) == "7"
+    assert faults == []
+
+
+def test_the_readmes_three_lines_predict_on_another_site(chromium: Browser, site: str) -> None:
+    snippet = of_readme("await load", site).replace(
+        "</script>", "  window.answer = Array.from(probabilities);\n</script>"
+    )
+    pixels = "<script>const pixels = new Float32Array(784).fill(0.5);</script>"
+    page, faults = paste(chromium, pixels + snippet, {})
+    page.wait_for_function("window.answer")
+    assert sum(page.evaluate("window.answer")) == pytest.approx(1.0, abs=1e-5)
+    assert faults == []
