@@ -6,6 +6,7 @@ Owns reading `.keras` and Keras `.h5` from strangers and writing `.keras`. May i
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -193,7 +194,10 @@ def save_keras(model: keras.Model, path: Path) -> None:
             _make_canonical(folder)
             _zip(folder, path)
     except OSError as error:
-        raise MachineFailed(f"{path}: {error.strerror or error}") from error
+        # HDF5's errors have no errno of their own, only a text that holds it.
+        full = error.errno == errno.ENOSPC or os.strerror(errno.ENOSPC) in str(error)
+        reason = "disk full; free some space and export again" if full else error.strerror or error
+        raise MachineFailed(f"{path.name}: cannot be written: {reason}") from error
 
 
 def _make_canonical(folder: Path) -> None:
