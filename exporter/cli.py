@@ -164,6 +164,10 @@ def recipes(models: Path, as_json: bool) -> None:
 @click.option(
     "--published", is_flag=True, help="The schedule of the published text: no augmentation."
 )
+@click.option(
+    "--held-out", is_flag=True,
+    help="Train on 80 % and measure on the other 20 %: how a schedule is chosen.",
+)  # fmt: skip
 @_data_option
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="Folder; out/RECIPE by default."
@@ -171,7 +175,7 @@ def recipes(models: Path, as_json: bool) -> None:
 @_json_option
 def train(
     recipe_name: str, epochs: int | None, batch_size: int | None, seed: int | None,
-    published: bool, data: str | None, output: Path | None, as_json: bool,
+    published: bool, held_out: bool, data: str | None, output: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Train RECIPE, evaluate it, and write the Keras model, its metrics and pictures."""
     from exporter import data as datasets
@@ -187,7 +191,7 @@ def train(
     with _tables().training_progress(recipe.name, sys.stderr.isatty() and not as_json) as tell:
         result = training.fit(
             recipe, dataset, epochs=epochs, batch_size=batch_size, seed=seed,
-            published=published, on_epoch=tell,
+            published=published, held_out=held_out, on_epoch=tell,
         )  # fmt: skip
     model = trained.record_of(result)
     trained.save(model, directory)
@@ -197,6 +201,8 @@ def train(
         _print_json({**model.record, "evaluation": measured.to_json()})
     else:
         _tables().show_evaluations([(recipe.name, measured)])
+        if held := result.metrics.get("validation"):
+            click.echo(f"held out: accuracy {held['accuracy']:.2%}, loss {held['loss']:.4f}")
         click.echo(f"model:    {directory / trained.MODEL_PATH}")
         click.echo(f"pictures: {directory / 'report' / 'evaluation.html'}")
 

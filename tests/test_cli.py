@@ -209,6 +209,33 @@ def test_a_model_with_its_own_code_needs_unsafe_both_ways(
     assert again.exit_code == 0, again.output
 
 
+def test_train_writes_model_record_and_pictures_and_prints_figures(
+    run_exporter: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    arguments = ("train", "mlp-128", "--data", "digits", "--epochs", 1, "--held-out", "-o", "mine")
+    result = run_exporter(*arguments)
+    assert result.exit_code == 0, result.output
+    assert "held out: accuracy" in result.stdout
+    assert "mine/keras/model.keras" in result.stdout
+    for path in ("keras/model.keras", "keras/training.json", "report/evaluation.html"):
+        assert (tmp_path / "mine" / path).stat().st_size > 0
+    record = json.loads((tmp_path / "mine" / "keras" / "training.json").read_text())
+    assert record["metrics"]["data"] == "digits"
+    assert set(record["metrics"]) >= {"test", "validation", "fingerprint", "seed"}
+
+
+def test_evaluate_of_a_model_gives_figures_and_pictures(
+    run_exporter: Any, tiny_bundle: Path, tmp_path: Path
+) -> None:
+    result = run_exporter("evaluate", tiny_bundle, "--data", "digits", "-o", tmp_path, "--json")
+    assert result.exit_code == 0, result.output
+    (found,) = json.loads(result.stdout).values()
+    right = sum(found["confusion"][i][i] for i in range(10))
+    assert found["accuracy"] == pytest.approx(right / found["samples"], abs=1e-4)
+    assert (tmp_path / "evaluation.html").exists()
+
+
 def test_nothing_but_the_answer_goes_to_a_pipe(tiny_bundle: Path) -> None:
     ended = subprocess.run(
         [*EXPORTER, "parity", tiny_bundle, "--runtimes", "onnxruntime", "--json"],
