@@ -149,7 +149,7 @@ def _check_kind(path: Path) -> None:
 def _explain(error: Exception) -> str:
     """One line of what Keras said, and the way out where there is one."""
     text = str(error)
-    line = next((part.strip() for part in text.splitlines() if part.strip()), "")
+    line = first_line(error)
     if "safe_mode" in text or "unsafe_deserialization" in text or "lambda" in line.lower():
         return _UNSAFE_HINT
     if "No model config found" in text:
@@ -160,7 +160,16 @@ def _explain(error: Exception) -> str:
     unknown = _UNKNOWN.search(text)
     if unknown:
         return f"{unknown[1]} {unknown[2]!r} is not Keras' own; {_CUSTOM_HINT}"
-    return f"not a model that Keras can load: {type(error).__name__}: {_shorten(line)}"
+    return f"not a model that Keras can load: {type(error).__name__}: {line}"
+
+
+def first_line(error: Exception, longest: int = 200) -> str:
+    """What an error says, in one line: Keras puts the message below a heading, in bold."""
+    lines = [re.sub(r"\x1b\[\d*m", "", line).strip() for line in str(error).splitlines()]
+    lines = [line for line in lines if line]
+    if len(lines) > 1 and lines[0].startswith("Exception encountered when calling"):
+        lines[0] = f"{lines[0].removeprefix('Exception encountered when calling ')} {lines[1]}"
+    return _shorten(lines[0], longest) if lines else ""
 
 
 def _shorten(line: str, longest: int = 240) -> str:
@@ -189,7 +198,7 @@ def save_keras(model: keras.Model, path: Path) -> None:
             except Exception as error:
                 raise BadModel(
                     f"model {model.name!r}: Keras cannot save it: {type(error).__name__}: "
-                    f"{_shorten(str(error).strip().splitlines()[0] if str(error) else '')}"
+                    f"{first_line(error)}"
                 ) from error
             _make_canonical(folder)
             _zip(folder, path)

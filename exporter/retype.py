@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from exporter.keras_file import import_keras
+from exporter.keras_file import first_line, import_keras
 
 if TYPE_CHECKING:
     import keras
@@ -71,8 +71,7 @@ def retype(
     except RetypeError:
         raise
     except Exception as error:  # custom classes may raise anything from from_config
-        line = (str(error).strip().splitlines() or [""])[0][:200]
-        raise RetypeError(f"{type(error).__name__}: {line}") from error
+        raise RetypeError(f"{type(error).__name__}: {first_line(error)}") from error
     return copy
 
 

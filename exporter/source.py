@@ -9,13 +9,14 @@ and outputs, the float32 form that a browser can run, the float64 oracle. Openin
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from exporter.errors import BadModel
-from exporter.keras_file import import_keras, load, save_keras
+from exporter.keras_file import first_line, import_keras, load, save_keras
 from exporter.manifest import TensorSpec
 from exporter.meaning import input_range, output_meaning
 from exporter.recurrence import unrolled
@@ -122,8 +123,8 @@ class Source:
         try:
             oracle._probe(self.shapes)
         except Exception as error:  # some kernels exist in float32 only
-            line = next(iter(str(error).strip().splitlines()), "")
-            return None, f"no float64 oracle: it does not run: {type(error).__name__}: {line[:160]}"
+            said = f"{type(error).__name__}: {first_line(error)}"
+            return None, f"no float64 oracle: it does not run: {said}"
         return oracle, None
 
     @property
@@ -172,7 +173,7 @@ class Source:
             try:
                 self._probe(shapes)
             except Exception as error:  # whatever the layers raise, the next size may do
-                last = str(error).strip().splitlines()[0][:160] if str(error).strip() else ""
+                last = first_line(error)
                 continue
             return shapes
         raise BadModel(
@@ -326,7 +327,10 @@ def _model_inputs(model: keras.Model) -> list[_Input]:
     dtype = model.input_dtype
     found = []
     for argument, node in _call_shapes(model).items():
-        name = argument.removesuffix("_shape") or "inputs"
+        # Keras calls the shape of a single argument `input_shape`, whatever the argument's name.
+        name = next(iter(inspect.signature(model.call).parameters), "inputs")
+        if argument != "input_shape":
+            name = argument.removesuffix("_shape")
         found += [_Input(n, shape, dtype) for n, shape in _flatten_shapes(node, name)]
     return found
 

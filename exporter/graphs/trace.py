@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from exporter.graphs.folding import LARGEST_ELEMENTS, Constants, Weight
+from exporter.keras_file import first_line
 from exporter.scopes import plain
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def trace(source: Source, rewrites: Mapping[str, Rewrite]) -> Graph:
     try:
         concrete, layers = source.concrete
     except Exception as error:  # the model's own code runs here and may raise anything
-        reason = f"it cannot be traced: {type(error).__name__}: {_first_line(error)}"
+        reason = f"it cannot be traced: {type(error).__name__}: {first_line(error)}"
         raise Refused(source.model.name, type(source.model).__name__, reason) from error
     graph = _from_concrete(concrete, source, rewrites)
     for _ in range(_MOST_PASSES):  # what a rewrite emits may be on the table itself
@@ -93,10 +94,6 @@ def trace(source: Source, rewrites: Mapping[str, Rewrite]) -> Graph:
         graph = _copy(graph, rewrites)
     graph.layers.update(layers)
     return graph
-
-
-def _first_line(error: Exception, longest: int = 200) -> str:
-    return next(iter(str(error).strip().splitlines()), "")[:longest]
 
 
 def _from_concrete(concrete: Any, source: Source, rewrites: Mapping[str, Rewrite]) -> Graph:

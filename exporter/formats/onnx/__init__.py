@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from exporter.errors import UnsupportedModel
 from exporter.formats import Exported, Format, Refusal, upstream_tf2onnx
 from exporter.formats.onnx import names
+from exporter.keras_file import first_line
 
 if TYPE_CHECKING:
     import numpy as np
@@ -134,7 +135,7 @@ def build(source: Source) -> tuple[Any, dict[str, str]]:
     try:
         model = upstream_tf2onnx.convert(graph.graph, [*graph.inputs, *beside], graph.outputs)
     except Exception as error:  # tf2onnx raises nearly anything
-        reason = f"tf2onnx cannot convert it: {type(error).__name__}: {_first_line(error)}"
+        reason = f"tf2onnx cannot convert it: {type(error).__name__}: {first_line(error)}"
         raise Refused(source.model.name, type(source.model).__name__, reason) from error
     foreign = _foreign_operations(model.graph)
     if foreign:
@@ -149,13 +150,9 @@ def build(source: Source) -> tuple[Any, dict[str, str]]:
     try:
         onnx.checker.check_model(model, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-        reason = f"onnx's check refuses the result: {_first_line(error)}"
+        reason = f"onnx's check refuses the result: {first_line(error)}"
         raise Refused(source.model.name, type(source.model).__name__, reason) from error
     return model, origins
-
-
-def _first_line(error: Exception, longest: int = 200) -> str:
-    return next(iter(str(error).strip().splitlines()), "")[:longest]
 
 
 def _foreign_operations(graph: Any) -> list[tuple[str, str]]:
