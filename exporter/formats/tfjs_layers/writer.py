@@ -242,7 +242,5 @@ def _product(sizes: Sequence[int | None]) -> int | None:
 
 
 def values_of(variable: Any) -> np.ndarray:
-    """The values of a Keras variable as float32."""
-    import keras
-
-    return np.asarray(keras.ops.convert_to_numpy(variable), dtype=np.float32)
+    """The values of a Keras variable as float32; `keras.ops` would copy them twice."""
+    return np.asarray(variable.value, dtype=np.float32)
