@@ -24,6 +24,13 @@ from exporter.manifest import TensorSpec
 from exporter.source import Source, wire_dtype
 
 WAY_OUT = "tfjs-graph and onnx can take it"
+_OTHER_WAYS = {
+    "Lambda": "make it a layer of Keras; tfjs-graph and onnx can take it with --unsafe",
+    **dict.fromkeys(
+        ("HashedCrossing", "Hashing", "IntegerLookup", "StringLookup", "TextVectorization"),
+        "do it before the model",
+    ),
+}
 
 
 @dataclass
@@ -93,7 +100,8 @@ class _Converter:
         self.refuse(value.use.path, value.name, _unknown(value.use.operation))
 
     def refuse(self, path: str, class_name: str, reason: str) -> None:
-        self.refusals.setdefault(path, Refusal(path, class_name, f"{reason}; {WAY_OUT}"))
+        way_out = _OTHER_WAYS.get(class_name, WAY_OUT)
+        self.refusals.setdefault(path, Refusal(path, class_name, f"{reason}; {way_out}"))
 
     def _write_part(self, writer: Writer, x: Tensor) -> Tensor:
         """A layer within a layer: an activation, the inside of a wrapper."""
