@@ -21,6 +21,53 @@ def cast_to_bool(op: Any, inputs: list[Any]) -> Any:
     return tf.not_equal(x, tf.zeros([], x.dtype))
 
 
+# What hands numbers on without computing with them.
+_CARRIERS = frozenset({
+    "Identity", "Reshape", "Transpose", "ExpandDims", "Squeeze", "Slice", "StridedSlice", "Tile",
+    "GatherV2", "ConcatV2", "Pack", "Pad", "PadV2", "BroadcastTo", "Split", "SplitV", "Unpack",
+    "ReverseV2",
+})  # fmt: skip
+
+
+def cast_to_float(op: Any, inputs: list[Any]) -> Any:
+    """A cast whose result is computed, not relabelled.
+
+    TF.js keeps the integers' buffer under the name float32; an output would be handed out so.
+    """
+    x, result = inputs[0], op.outputs[0]
+    if x.dtype.is_floating or result.dtype != tf.float32:
+        return None
+    readers = result.consumers()
+    if readers and not any(reader.type in _CARRIERS for reader in readers):
+        return None
+    if x.dtype == tf.bool:
+        return tf.where(x, tf.ones([]), tf.zeros([]))
+    made = tf.cast(x, tf.float32)
+    return tf.maximum(made, made)
+
+
+def cumulative_product(op: Any, inputs: list[Any]) -> Any:
+    """One product after the other; tf2onnx fails."""
+    x, axis = inputs
+    known = tf.get_static_value(axis)
+    if known is None or x.shape[int(known)] is None or x.shape[int(known)] > _MOST_PARTS:
+        return None
+    parts = tf.unstack(x, axis=int(known))
+    if op.get_attr("reverse"):
+        parts.reverse()
+    product, made = tf.ones_like(parts[0]), []
+    for part in parts:
+        before, product = product, product * part
+        made.append(before if op.get_attr("exclusive") else product)
+    if op.get_attr("reverse"):
+        made.reverse()
+    return tf.stack(made, axis=int(known))
+
+
+_MOST_PARTS = 64
+"""Where an axis is taken apart: more operations than that are too many."""
+
+
 def cross(op: Any, inputs: list[Any]) -> Any:
     """The vector product along the last axis."""
     (a, b, c), (x, y, z) = (tf.unstack(v, axis=-1) for v in inputs)
@@ -50,8 +97,10 @@ def diagonal_part(op: Any, inputs: list[Any]) -> Any:
     offset = int(np.ravel(place)[0])
     first_row, first_column = max(-offset, 0), max(offset, 0)
     length = min(rows - first_row, columns - first_column)
+    if length > _MOST_PARTS:
+        return None
     lines = [x[..., first_row + i, first_column + i] for i in range(length)]
-    return tf.stack(lines, axis=-1) if length <= 64 else None
+    return tf.stack(lines, axis=-1)
 
 
 def diagonal(op: Any, inputs: list[Any]) -> Any:
@@ -239,21 +288,21 @@ def _shape(sizes: list[Any]) -> Any:
     return tf.stack(sizes) if any(not isinstance(n, int) for n in sizes) else tf.constant(sizes)
 
 
-def max_pool_3d_same(op: Any, inputs: list[Any]) -> Any:
-    """Padded by the smallest number and pooled: TF.js on wasm pads by zero."""
+def max_pool_3d(op: Any, inputs: list[Any]) -> Any:
+    """Two poolings of pictures; TF.js on wasm starts from zero, not from the smallest number."""
     x = inputs[0]
-    if op.get_attr("padding") != b"SAME" or op.get_attr("data_format") != b"NDHWC":
+    if op.get_attr("data_format") != b"NDHWC" or None in x.shape[1:]:
         return None
-    if None in x.shape[1:4]:
-        return None
-    windows, strides = op.get_attr("ksize"), op.get_attr("strides")
-    paddings = [[0, 0]]
-    for axis in (1, 2, 3):
-        size, window, stride = x.shape[axis], windows[axis], strides[axis]
-        total = max((-(-size // stride) - 1) * stride + window - size, 0)
-        paddings.append([total // 2, total - total // 2])
-    x = tf.pad(x, [*paddings, [0, 0]], constant_values=np.finfo(np.float32).min)
-    return tf.nn.max_pool3d(x, windows, strides, "VALID")
+    (_, deep, high, wide, _), strides = op.get_attr("ksize"), op.get_attr("strides")
+    padding = op.get_attr("padding").decode()
+    batch = shapes.sizes(x)[0]
+    _, depth, height, width, channels = x.shape.as_list()
+    x = shapes.reshape(x, [shapes.product([batch, depth]), height, width, channels])
+    x = tf.nn.max_pool2d(x, [high, wide], strides[2:4], padding)
+    height, width = x.shape[1:3]
+    x = shapes.reshape(x, [batch, depth, height * width, channels])
+    x = tf.nn.max_pool2d(x, [deep, 1], [strides[1], 1], padding)
+    return shapes.reshape(x, [batch, x.shape[1], height, width, channels])
 
 
 def sum_of_segments(op: Any, inputs: list[Any]) -> Any:

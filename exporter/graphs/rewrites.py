@@ -75,11 +75,13 @@ def integers_by_steps(op: Any, inputs: list[Any]) -> Any:
         return None
     if any(op.get_attr(f"{name}_mask") for name in ("ellipsis", "new_axis", "shrink_axis")):
         return None
-    if None in x.shape.as_list()[: len(known[0])]:
-        return None
     for axis, (begin, end, step) in enumerate(zip(*known, strict=True)):
         first = None if op.get_attr("begin_mask") >> axis & 1 else int(begin)
         last = None if op.get_attr("end_mask") >> axis & 1 else int(end)
+        if (first, last, int(step)) == (None, None, 1):
+            continue
+        if x.shape[axis] is None:
+            return None
         places = np.arange(x.shape[axis])[slice(first, last, int(step))]
         if len(places) != x.shape[axis] or int(step) != 1:
             x = tf.gather(x, tf.constant(places, tf.int32), axis=axis)
@@ -246,7 +248,7 @@ TFJS: dict[str, Rewrite] = {
         ("AvgPool", "AvgPool3D", "DepthwiseConv2dNative", "MaxPool", "MaxPool3D"), channels_last
     ),
     "BiasAdd": bias_of_channels,
-    "Cast": arrays.cast_to_bool,
+    "Cast": first(arrays.cast_to_bool, arrays.cast_to_float),
     "Conv2D": first(channels_last, grouped),
     "Conv2DBackpropInput": first(channels_last, transposed_where_odd),
     "Conv3D": first(channels_last, grouped),
@@ -259,7 +261,7 @@ TFJS: dict[str, Rewrite] = {
     "MatrixDiagPartV3": arrays.diagonal_part,
     "MatrixDiagV3": arrays.diagonal,
     "Max": arrays.reduce_bools,
-    "MaxPool3D": first(channels_last, arrays.max_pool_3d_same),
+    "MaxPool3D": first(channels_last, arrays.max_pool_3d),
     "Mean": arrays.mean_of_integers,
     "Min": arrays.reduce_bools,
     "ReverseV2": arrays.reverse_bools,
@@ -274,6 +276,7 @@ TFJS: dict[str, Rewrite] = {
 }
 ONNX: dict[str, Rewrite] = {
     **COMMON,
+    "Cumprod": arrays.cumulative_product,
     "Expm1": expm1,
     "FloorDiv": arrays.floor_divide_integers,
     "FloorMod": arrays.floor_modulo_integers,

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 _COUNTER = re.compile(r"__\d+")
+_NUMBER = re.compile(r"_\d+$")
 
 
 def sort_nodes(graph: Any) -> None:
@@ -55,22 +56,28 @@ def bodies(node: Any) -> Iterator[Any]:
 
 
 def rename(graph: Any, wanted: Mapping[str, str]) -> dict[str, str]:
-    """Name every value: as in `wanted`, else after what made it, without counters.
+    """Name every value: as in `wanted`, else after what made it, numbered as it is needed.
+
+    Of equal nodes and constants tf2onnx keeps any one, so neither their own numbers nor a
+    constant's old name say anything that is the same the next time.
 
     Returns the new names by the old.
     """
     names = dict(wanted)
     taken = set(wanted.values())
-    _name_values(graph, names, taken)
+    constants = {tensor.name for tensor in graph.initializer}
+    _name_values(graph, names, taken, constants)
     _apply(graph, names)
     return names
 
 
-def _name_values(graph: Any, names: dict[str, str], taken: set[str]) -> None:
+def _name_values(graph: Any, names: dict[str, str], taken: set[str], constants: set[str]) -> None:
     def name(old: str) -> None:
         if not old or old in names:
             return
-        base = _COUNTER.sub("", old).removesuffix(":0") or "value"
+        base = _NUMBER.sub("", _COUNTER.sub("", old).removesuffix(":0")) or "value"
+        if old in constants:
+            base = "constant"
         unique, number = base, 0
         while unique in taken:
             number += 1
@@ -84,7 +91,8 @@ def _name_values(graph: Any, names: dict[str, str], taken: set[str]) -> None:
         for old in node.input:
             name(old)
         for body in bodies(node):
-            _name_values(body, names, taken)
+            inner = constants | {tensor.name for tensor in body.initializer}
+            _name_values(body, names, taken, inner)
         for old in node.output:
             name(old)
     for tensor in graph.initializer:
