@@ -9,12 +9,14 @@ nothing is copied. Seen with tf2onnx 1.17.0 on 2026-11-20. May import `exporter.
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 # onnxruntime-web 1.30 reads opset 18 (IR version 8) in all of its builds.
 OPSET = 18
+_COUNTER = re.compile(r"__\d+")
 
 
 def convert(graph: Any, inputs: Sequence[Any], outputs: Sequence[Any]) -> Any:
@@ -22,7 +24,7 @@ def convert(graph: Any, inputs: Sequence[Any], outputs: Sequence[Any]) -> Any:
     import tensorflow as tf
     from tf2onnx import optimizer, tfonnx
 
-    with tf.device("/cpu:0"), graph.as_default(), _quiet():
+    with tf.device("/cpu:0"), graph.as_default(), _quiet(), _one_order():
         made = tfonnx.process_tf_graph(
             graph,
             opset=OPSET,
@@ -32,6 +34,33 @@ def convert(graph: Any, inputs: Sequence[Any], outputs: Sequence[Any]) -> Any:
         )
         made = optimizer.optimize_graph(made, catch_errors=False)
         return made.make_model("")
+
+
+@contextmanager
+def _one_order() -> Iterator[None]:
+    """Of equal nodes keep the one whose name comes first, counters left out.
+
+    tf2onnx keeps the first that a set of names happens to give, which differs from run to run and
+    would give the survivor, and so the file, another name each time.
+    """
+    from tf2onnx.optimizer.merge_duplicated_nodes_optimizer import (
+        MergeDuplicatedNodesOptimizer as Merger,
+    )
+
+    original = Merger._group_nodes_by_type_inputs
+
+    def in_order(graph: Any) -> dict[Any, list[Any]]:
+        groups = original(graph)
+        return {
+            key: sorted(nodes, key=lambda node: (_COUNTER.sub("", node.name), node.name))
+            for key, nodes in groups.items()
+        }
+
+    Merger._group_nodes_by_type_inputs = staticmethod(in_order)
+    try:
+        yield
+    finally:
+        Merger._group_nodes_by_type_inputs = staticmethod(original)
 
 
 def _resize_bilinear(ctx: Any, node: Any, name: str, args: Sequence[Any]) -> None:
