@@ -40,7 +40,11 @@ def floats(dtype: str) -> Iterator[None]:
 
 def is_purely(model: keras.Model, dtype: str) -> bool:
     """Whether every float that the model computes with or stores has that type."""
+    keras = import_keras()
     for layer in model._flatten_layers():
+        own = layer.dtype if isinstance(layer, keras.layers.InputLayer) else dtype
+        if own in _FLOATS and own != dtype:
+            return False
         if layer.compute_dtype in _FLOATS and layer.compute_dtype != dtype:
             return False
         if layer.variable_dtype in _FLOATS and layer.variable_dtype != dtype:

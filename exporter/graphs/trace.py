@@ -35,6 +35,8 @@ _LOOPS = frozenset({"While", "StatelessWhile"})
 _BRANCHES = frozenset({"If", "StatelessIf"})
 _CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
 _MOST_PASSES = 4
+_OPERATION = "operation"
+_LARGEST_TABLE = 10_000
 
 
 class Refused(Exception):
@@ -67,12 +69,16 @@ class Graph:
 
     def layer_of(self, operation: str) -> tuple[str, str]:
         """The path and class of the Keras layer that an operation comes from."""
-        scope = operation
-        while "/" in scope:
-            scope = scope.rpartition("/")[0]
-            if scope in self.layers:
-                return self.layers[scope]
-        return operation, "operation"
+        return _layer_of(operation, self.layers)
+
+
+def _layer_of(operation: str, layers: Mapping[str, tuple[str, str]]) -> tuple[str, str]:
+    scope = operation
+    while "/" in scope:
+        scope = scope.rpartition("/")[0]
+        if scope in layers:
+            return layers[scope]
+    return operation, _OPERATION
 
 
 def trace(source: Source, rewrites: Mapping[str, Rewrite]) -> Graph:
@@ -86,7 +92,12 @@ def trace(source: Source, rewrites: Mapping[str, Rewrite]) -> Graph:
     except Exception as error:  # the model's own code runs here and may raise anything
         reason = f"it cannot be traced: {type(error).__name__}: {first_line(error)}"
         raise Refused(source.model.name, type(source.model).__name__, reason) from error
-    graph = _from_concrete(concrete, source, rewrites)
+    try:
+        graph = _from_concrete(concrete, source, rewrites)
+    except Refused as refused:
+        if refused.layer_class != _OPERATION:
+            raise
+        raise Refused(*_layer_of(refused.layer, layers), refused.reason) from None
     for _ in range(_MOST_PASSES):  # what a rewrite emits may be on the table itself
         # A loop's back edge cannot be copied in the order of operations; one pass must do there.
         if not graph.rewritten or any(op.type == "Enter" for op in graph.graph.get_operations()):
@@ -190,11 +201,14 @@ class _Copier:
                 weight = Weight(path, variable.numpy)
                 name = path or variable.name.split(":")[0]
                 return self.weight(weight, variable.shape, variable.dtype, name)
+        readers = {op.type for op in inner.consumers()}
+        if readers == {"LookupTableFindV2"}:
+            return _Table(outside)
         raise Refused(
             source.model.name,
             type(source.model).__name__,
-            f"variables and constants expected, a look-up table or other resource found "
-            f"({inner.op.name}); do that part before the model",
+            f"variables and constants expected, another resource found ({inner.op.name}); "
+            "do that part before the model",
         )
 
     def weight(self, weight: Weight, shape: Any, dtype: Any, name: str) -> Any:
@@ -239,6 +253,8 @@ class _Copier:
             name = plain(f"{prefix}{op.name}")
             if op.type in _CALLS:
                 results = self._inline(body, op, inputs, name)
+            elif op.type == "LookupTableFindV2":
+                results = [self._look_up(op, inputs, name)]
             elif op.type in _LOOPS:
                 results = self._loop(body, op, inputs, name)
             elif op.type in _BRANCHES:
@@ -314,6 +330,27 @@ class _Copier:
             results[place] = end
         return results
 
+    def _look_up(self, op: Any, inputs: list[Any], name: str) -> Any:
+        """A look-up of numbers: compared with every key, and the value of the equal one."""
+        table, x, default = inputs
+        types = {"Tkeys": op.get_attr("Tin"), "Tvalues": op.get_attr("Tout")}
+        if not all(dtype.is_integer for dtype in types.values()):
+            raise Refused(name, _OPERATION, "a look-up of text; do that part before the model")
+        found = self._tf.raw_ops.LookupTableExportV2(table_handle=table.handle, **types)
+        keys, values = (np.asarray(part) for part in found)
+        if keys.size > _LARGEST_TABLE:
+            reason = (
+                f"a look-up table of {keys.size} entries; at most {_LARGEST_TABLE} can be written"
+            )
+            raise Refused(name, _OPERATION, reason)
+        order = np.argsort(keys)  # a table exports its entries in any order
+        x, default = self.settle(x), self.settle(default)
+        with self.graph.as_default(), self._tf.name_scope(plain(name) + "/"):
+            equal = self._tf.equal(x[..., self._tf.newaxis], keys[order])
+            gains = self._tf.constant(values[order]) - default
+            gain = self._tf.reduce_sum(self._tf.cast(equal, default.dtype) * gains, -1)
+            return default + gain
+
     def _branch(self, body: Any, op: Any, inputs: list[Any], name: str) -> list[Any]:
         """A choice of plain operations (Switch, Merge); none where the condition is known."""
         known = self._known(inputs[0])
@@ -383,6 +420,13 @@ class _Copier:
             if not new.shape.is_fully_defined() and old.shape.rank is not None:
                 new.set_shape(old.shape)  # what Keras knew by ensure_shape
         return list(made.outputs)
+
+
+@dataclass
+class _Table:
+    """A look-up table that the model holds."""
+
+    handle: Any
 
 
 @dataclass

@@ -7,7 +7,7 @@ one process differs from the first. May import nothing of the project.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 _COUNTER = re.compile(r"__\d+")
@@ -31,19 +31,19 @@ def sort_nodes(graph: Any) -> None:
                 order.append(index)
             else:
                 waiting.append((name, True))
-                waiting.extend((x, False) for x in reversed(list(_needs(graph.node[index]))))
+                waiting.extend((x, False) for x in reversed(list(needs(graph.node[index]))))
     nodes = [graph.node[index] for index in order]
     copies = [type(node).FromString(node.SerializeToString()) for node in nodes]
     del graph.node[:]
     graph.node.extend(copies)
 
 
-def _needs(node: Any) -> Iterator[str]:
+def needs(node: Any) -> Iterator[str]:
     """What a node reads, bodies of loops and branches included."""
     yield from (name for name in node.input if name)
     for body in bodies(node):
         for inner in body.node:
-            yield from _needs(inner)
+            yield from needs(inner)
         yield from (output.name for output in body.output)
 
 
@@ -55,17 +55,23 @@ def bodies(node: Any) -> Iterator[Any]:
         yield from attribute.graphs
 
 
-def rename(graph: Any, wanted: Mapping[str, str]) -> dict[str, str]:
+def rename(graph: Any, wanted: Mapping[str, str], beside: Iterable[str] = ()) -> dict[str, str]:
     """Name every value: as in `wanted`, else after what made it, numbered as it is needed.
 
     Of equal nodes and constants tf2onnx keeps any one, so neither their own numbers nor a
     constant's old name say anything that is the same the next time.
 
-    Returns the new names by the old.
+    Args:
+        graph: Changed in place.
+        wanted: New names by the old.
+        beside: Names of initializers that are not in the graph.
+
+    Returns:
+        The new names by the old.
     """
     names = dict(wanted)
     taken = set(wanted.values())
-    constants = {tensor.name for tensor in graph.initializer}
+    constants = {tensor.name for tensor in graph.initializer} | set(beside)
     _name_values(graph, names, taken, constants)
     _apply(graph, names)
     return names

@@ -9,10 +9,15 @@ import logging
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import numpy as np
+
+    from exporter.formats.onnx.file import Large, OnnxModel
     from exporter.source import Source
 
 _SMALLEST_ELEMENTS = 64  # below it, a weight in float16 and its Cast take more room than they save
@@ -23,7 +28,7 @@ _BATCH = 32
 _MOVERS = frozenset({"Transpose", "Reshape", "Identity", "Squeeze", "Unsqueeze", "Flatten"})
 
 
-def to_float16(model: Any) -> Any:
+def to_float16(model: OnnxModel) -> OnnxModel:
     """Weights in float16, each followed by a Cast; everything is computed in float32.
 
     onnxruntime widens them once, when the session is made. Sums in float16 would lose more, and
@@ -32,26 +37,44 @@ def to_float16(model: Any) -> Any:
     import numpy as np
     from onnx import TensorProto, helper, numpy_helper
 
-    small = _copy(model)
-    graph = small.graph
+    small = model.copy()
+    graph = small.proto.graph
     casts = []
+
+    def widen(name: str) -> str:
+        stored = f"{name}/float16"
+        casts.append(helper.make_node("Cast", [stored], [name], name=name, to=TensorProto.FLOAT))
+        return stored
+
     for tensor in graph.initializer:
         if tensor.data_type != TensorProto.FLOAT or np.prod(tensor.dims) < _SMALLEST_ELEMENTS:
             continue
         values = numpy_helper.to_array(tensor)
-        if not np.isfinite(values).all() or np.abs(values).max() > _FLOAT16_MAX:
-            continue
-        name = tensor.name
-        stored = f"{name}/float16"
-        tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), stored))
-        casts.append(helper.make_node("Cast", [stored], [name], name=name, to=TensorProto.FLOAT))
+        if _fits(values):
+            tensor.CopyFrom(numpy_helper.from_array(values.astype("float16"), widen(tensor.name)))
+    for name, weight in model.large.items():
+        if weight.dtype == "float32" and _fits(weight.read()):
+            del small.large[name]
+            small.large[widen(name)] = replace(
+                weight, dtype="float16", read=partial(_read_half, weight)
+            )
     nodes = [*casts, *graph.node]
     del graph.node[:]
     graph.node.extend(nodes)
     return small
 
 
-def to_int8(model: Any) -> Any:
+def _fits(values: np.ndarray) -> bool:
+    import numpy as np
+
+    return bool(np.isfinite(values).all() and np.abs(values).max() <= _FLOAT16_MAX)
+
+
+def _read_half(weight: Large) -> np.ndarray:
+    return weight.read().astype("float16")
+
+
+def to_int8(model: OnnxModel) -> OnnxModel:
     """Weights as integers of 8 bits, activations quantised at run time by their own range.
 
     Both unsigned: products of signed and unsigned bytes overflow on x86 without VNNI, so that
@@ -61,7 +84,7 @@ def to_int8(model: Any) -> Any:
 
     with _workshop() as folder:
         quantize_dynamic(
-            model,
+            model.complete(),
             folder / "small.onnx",
             op_types_to_quantize=["MatMul", "Conv"],
             weight_type=QuantType.QUInt8,
@@ -69,7 +92,7 @@ def to_int8(model: Any) -> Any:
         return _finish(model, folder / "small.onnx")
 
 
-def to_int8_static(model: Any, ranges: Mapping[str, tuple[float, float]]) -> Any:
+def to_int8_static(model: OnnxModel, ranges: Mapping[str, tuple[float, float]]) -> OnnxModel:
     """Weights and activations as integers of 8 bits, with ranges measured beforehand (QDQ).
 
     Weights have 7 bits: so no sum of two products overflows on x86 without VNNI.
@@ -79,6 +102,7 @@ def to_int8_static(model: Any, ranges: Mapping[str, tuple[float, float]]) -> Any
         ranges: Smallest and largest value of each activation, by its name in the model. An
             operation whose activations are not all there stays in float32.
     """
+    import numpy as np
     from onnxruntime.quantization import (
         CalibrationMethod,
         QuantFormat,
@@ -88,10 +112,7 @@ def to_int8_static(model: Any, ranges: Mapping[str, tuple[float, float]]) -> Any
     from onnxruntime.quantization.calibrate import TensorsData
     from onnxruntime.quantization.quantize import save_tensors_data
 
-    nodes = quantizable(model.graph, ranges)
     with _workshop() as folder:
-        import numpy as np
-
         data = {
             name: (np.array(low, np.float32), np.array(high, np.float32))
             for name, (low, high) in ranges.items()
@@ -99,14 +120,14 @@ def to_int8_static(model: Any, ranges: Mapping[str, tuple[float, float]]) -> Any
         cache = folder / "ranges.json"
         save_tensors_data(TensorsData(CalibrationMethod.MinMax, data), cache)
         quantize_static(
-            model,
+            model.complete(),
             folder / "small.onnx",
             quant_format=QuantFormat.QDQ,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
             per_channel=True,
             reduce_range=True,
-            nodes_to_quantize=nodes,
+            nodes_to_quantize=quantizable(model, ranges),
             calibration_cache_path=cache,
         )
         return _finish(model, folder / "small.onnx")
@@ -172,9 +193,10 @@ def carry_over(
     return known
 
 
-def quantizable(graph: Any, ranges: Mapping[str, Any] | None = None) -> list[str]:
+def quantizable(model: OnnxModel, ranges: Mapping[str, Any] | None = None) -> list[str]:
     """Names of the nodes that 8 bits make smaller; with `ranges`, of those whose range is known."""
-    constants = {tensor.name for tensor in graph.initializer}
+    graph = model.proto.graph
+    constants = {tensor.name for tensor in graph.initializer} | set(model.large)
     return [
         node.name
         for node in graph.node
@@ -182,12 +204,6 @@ def quantizable(graph: Any, ranges: Mapping[str, Any] | None = None) -> list[str
         and node.input[1] in constants
         and (ranges is None or (node.input[0] in ranges and node.output[0] in ranges))
     ]
-
-
-def _copy(model: Any) -> Any:
-    made = type(model)()
-    made.CopyFrom(model)
-    return made
 
 
 @contextmanager
@@ -201,10 +217,13 @@ def _workshop() -> Iterator[Path]:
         logging.disable(logging.NOTSET)
 
 
-def _finish(model: Any, path: Path) -> Any:
+def _finish(original: OnnxModel, path: Path) -> OnnxModel:
     """The quantised model with the original's description instead of the quantiser's."""
     import onnx
 
+    from exporter.formats.onnx.file import OnnxModel
+
+    model = original.proto
     made = onnx.load(path)
     for field in ("producer_name", "producer_version", "doc_string", "domain"):
         setattr(made, field, getattr(model, field))
@@ -215,4 +234,4 @@ def _finish(model: Any, path: Path) -> Any:
     del made.graph.input[:], made.graph.output[:]
     made.graph.input.extend(model.graph.input)
     made.graph.output.extend(model.graph.output)
-    return made
+    return OnnxModel(made)

@@ -1,0 +1,153 @@
+"""An ONNX model whose large weights are not in it until it is written.
+
+Owns the file: `onnx.save` would hold the weights three times in memory. The layout is that of
+https://protobuf.dev/programming-guides/encoding and onnx.proto3. May import nothing of the project.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+# Field numbers of onnx.proto3.
+_MODEL_GRAPH = 7
+_GRAPH_INITIALIZER = 5
+_TENSOR_RAW_DATA = 9
+_BYTES = 2  # the wire type of what has a length
+
+
+@dataclass(frozen=True)
+class Large:
+    """A weight beside the model.
+
+    Attributes:
+        shape, dtype: Of what `read` returns.
+        read: Returns the values; called when they are needed.
+    """
+
+    shape: tuple[int, ...]
+    dtype: str
+    read: Callable[[], np.ndarray]
+
+    @property
+    def size_bytes(self) -> int:
+        """Of the values in the file."""
+        return int(np.prod(self.shape, dtype=np.int64)) * np.dtype(self.dtype).itemsize
+
+
+@dataclass
+class OnnxModel:
+    """A ModelProto without its large initializers.
+
+    Attributes:
+        proto: The ModelProto.
+        large: The missing initializers by their name.
+        origins: For each value of the graph the operation of the traced graph that it came from.
+    """
+
+    proto: Any
+    large: dict[str, Large] = field(default_factory=dict)
+    origins: dict[str, str] = field(default_factory=dict)
+
+    def copy(self) -> OnnxModel:
+        """One whose ModelProto can be changed; the weights are not copied."""
+        proto = type(self.proto)()
+        proto.CopyFrom(self.proto)
+        return OnnxModel(proto, dict(self.large), dict(self.origins))
+
+    def complete(self) -> Any:
+        """A ModelProto with everything in it."""
+        whole = self.copy().proto
+        for name, weight in self.large.items():
+            tensor = whole.graph.initializer.add()
+            tensor.CopyFrom(_header(name, weight))
+            tensor.raw_data = _little(weight.read()).tobytes()
+        return whole
+
+    def values(self, name: str) -> np.ndarray:
+        """The values of an initializer.
+
+        Raises:
+            KeyError: The model has none of that name.
+        """
+        from onnx import numpy_helper
+
+        if name in self.large:
+            return self.large[name].read()
+        for tensor in self.proto.graph.initializer:
+            if tensor.name == name:
+                return numpy_helper.to_array(tensor)
+        raise KeyError(name)
+
+    def write(self, path: Path) -> None:
+        """Write the file, one large weight after the other."""
+        frame = type(self.proto)()
+        frame.CopyFrom(self.proto)
+        frame.ClearField("graph")
+        graph = self.proto.graph.SerializeToString(deterministic=True)
+        parts = [(name, weight, _tensor_header(name, weight)) for name, weight in self._sorted()]
+        size = len(graph) + sum(
+            len(_prefix(_GRAPH_INITIALIZER, len(header) + weight.size_bytes))
+            + len(header)
+            + weight.size_bytes
+            for _, weight, header in parts
+        )
+        with open(path, "wb") as stream:
+            stream.write(frame.SerializeToString(deterministic=True))
+            stream.write(_prefix(_MODEL_GRAPH, size))
+            stream.write(graph)
+            for _, weight, header in parts:
+                stream.write(_prefix(_GRAPH_INITIALIZER, len(header) + weight.size_bytes))
+                stream.write(header)
+                _write_values(stream, weight)
+
+    def _sorted(self) -> Iterator[tuple[str, Large]]:
+        """In the order in which the graph uses them."""
+        order: dict[str, int] = {}
+        for index, node in enumerate(self.proto.graph.node):
+            for name in node.input:
+                order.setdefault(name, index)
+        yield from sorted(self.large.items(), key=lambda item: (order.get(item[0], -1), item[0]))
+
+
+def _little(values: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("<"))
+
+
+def _write_values(stream: IO[bytes], weight: Large) -> None:
+    values = _little(weight.read())
+    assert values.shape == weight.shape, (values.shape, weight.shape)
+    assert values.dtype == weight.dtype, (values.dtype, weight.dtype)
+    stream.write(values.reshape(-1).view(np.uint8).data)
+
+
+def _header(name: str, weight: Large) -> Any:
+    from onnx import TensorProto, helper
+
+    dtype = helper.np_dtype_to_tensor_dtype(np.dtype(weight.dtype))
+    return TensorProto(name=name, dims=weight.shape, data_type=dtype)
+
+
+def _tensor_header(name: str, weight: Large) -> bytes:
+    """A TensorProto up to its values."""
+    header: bytes = _header(name, weight).SerializeToString(deterministic=True)
+    return header + _prefix(_TENSOR_RAW_DATA, weight.size_bytes)
+
+
+def _prefix(number: int, size: int) -> bytes:
+    """The tag and length that stand before a field."""
+    return _varint(number << 3 | _BYTES) + _varint(size)
+
+
+def _varint(value: int) -> bytes:
+    """Seven bits a byte, the lowest first, the eighth bit saying that more follow."""
+    made = bytearray()
+    while value > 0x7F:
+        made.append(value & 0x7F | 0x80)
+        value >>= 7
+    made.append(value)
+    return bytes(made)
