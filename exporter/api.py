@@ -7,6 +7,7 @@ line's (`exporter.cli`, `exporter.tables`).
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -242,7 +243,7 @@ def evaluate(
     from exporter import evaluate as evaluation
     from exporter import source
 
-    found = []
+    found: list[Evaluated] = []
     for path in paths:
         on_progress(f"loading {path}")
         if path.is_dir():
@@ -256,11 +257,18 @@ def evaluate(
         dataset = datasets.load(data)
         on_progress(f"{name} on {dataset.name}")
         measured = evaluation.evaluate(model, dataset, labels=labels)
-        place = output or Path("out") / "evaluation" / name
-        folder = place / name if output and len(paths) > 1 else place
+        if any(name == other.name for other in found):
+            name = str(path)
+        place = output or Path("out") / "evaluation" / _folder_name(name)
+        folder = place / _folder_name(name) if output and len(paths) > 1 else place
         page = evaluation.write_pictures(measured, history, folder)
         found.append(Evaluated(name, measured, page))
     return found
+
+
+def _folder_name(name: str) -> str:
+    """A name as that of one folder: a manifest's may be a stranger's, and hold a path."""
+    return re.sub(r"[^\w.-]+", "-", name).strip(".-") or "model"
 
 
 def _history(bundle: Path) -> dict[str, list[float]] | None:

@@ -188,6 +188,7 @@ def train(
     from exporter import train as training
     from exporter import trained
 
+    trained.refuse_bundle(directory)
     with _tables().training_progress(recipe.name, sys.stderr.isatty() and not as_json) as tell:
         result = training.fit(
             recipe, dataset, epochs=epochs, batch_size=batch_size, seed=seed,
@@ -195,7 +196,7 @@ def train(
         )  # fmt: skip
     model = trained.record_of(result)
     trained.save(model, directory)
-    measured = evaluation.evaluate(result.model, dataset)
+    measured = evaluation.evaluate(result.model, dataset, labels=recipe.labels)
     evaluation.write_pictures(measured, result.history, directory / "report")
     if as_json:
         _print_json({**model.record, "evaluation": measured.to_json()})
@@ -317,7 +318,10 @@ def parity(
         _tables().show_parity(report)
     if verdict := report.verdict(strict=strict):
         raise ParityFailed(verdict)
-    named = [row for row in report.rows if row.runtime in (_list(runtime_names) or ())]
+    asked = _list(runtime_names) or ()
+    named = [row for row in report.rows if row.runtime in asked]
+    if asked and not named:
+        raise ParityFailed(f"{bundle}: holds nothing that {', '.join(asked)} runs; no proof")
     if named and all(row.status == "not_run" for row in named):
         raise SomethingMissing(f"{bundle}: nothing was run: {named[0].reason}")
 

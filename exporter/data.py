@@ -8,12 +8,14 @@ Owns the two sources: `mnist` (known by the SHA-256 of its arrays, wherever the 
 from __future__ import annotations
 
 import hashlib
+import http.client
 import os
 import shutil
 import tempfile
 import urllib.error
 import urllib.request
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,7 +125,9 @@ def _fetch(url: str, stream: BinaryIO) -> None:
         # The address is the program's own; only a test gives another.
         with urllib.request.urlopen(url, timeout=DOWNLOAD_TIMEOUT_SECONDS) as answer:  # noqa: S310
             shutil.copyfileobj(answer, stream)
-    except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
+    except (
+        urllib.error.URLError, TimeoutError, ConnectionError, http.client.HTTPException
+    ) as error:  # fmt: skip
         reason = getattr(error, "reason", error)
         raise DataMissing(
             f"mnist: not in MNIST_PATH or Keras' cache, and {url} could not be fetched "
@@ -148,7 +152,8 @@ def read_mnist(path: str | Path, *, called: str | None = None) -> Dataset:
         raise DataMissing(f"{name}: no such file; {_WAYS_OUT}") from None
     except KeyError as error:
         raise BadData(f"{name}: no array {error.args[0]} in it; {_expected()}") from None
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:
+    # TypeError: a plain .npy, which is no archive; zlib.error: bytes changed inside the zip.
+    except (ValueError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise BadData(f"{name}: cut, or no .npz file ({error}); {_expected()}") from None
     except OSError as error:
         if error.errno is None:  # numpy's own complaint about the contents

@@ -1,7 +1,7 @@
 """The gates: how far an artefact may leave Keras before it is wrong.
 
-Owns the numbers and nothing else; `exporter.parity` applies them. Standard library only. The
-worst cases measured behind each number stand in docs/parity.md.
+Owns the numbers and nothing else; `exporter.parity` applies them. Standard library only. On which
+samples each is applied stands in docs/parity.md.
 """
 
 from __future__ import annotations

@@ -26,7 +26,11 @@ if TYPE_CHECKING:
 
 def is_recipe(subject: str) -> bool:
     """Whether the command line's subject names a recipe rather than a model's file."""
-    return Path(subject).suffix not in (".keras", ".h5", ".hdf5")
+    path = Path(subject)
+    if path.suffix.lower() in (".keras", ".h5", ".hdf5"):
+        return False
+    # A file of another kind is told what a model's file is, not which recipes there are.
+    return path.suffix == ".toml" or not (path.suffix and path.is_file())
 
 
 def of_model(
@@ -71,7 +75,8 @@ def of_model(
         model, name or directory.resolve().name, custom_objects=objects, unsafe=unsafe
     )
     chosen = tuple(formats or (f for f in known_formats.NAMES if f != "keras"))
-    pairs = [(format, precision) for format in chosen for precision in precisions]
+    # Each once, however often it was asked for.
+    pairs = list(dict.fromkeys((format, p) for format in chosen for p in precisions))
     if formats:
         has = {pair for pair in pairs if pair[1] in known_formats.get(pair[0]).precisions}
         for precision in precisions:
@@ -111,6 +116,7 @@ def of_recipe(
     from exporter import source, trained
 
     recipe = recipes.load(recipe_name)
+    _check_shipped(recipe)
     directory = Path(directory or Path("models") / recipe.name)
     found = trained.find_or_train(recipe, directory, data=data, on_progress=on_progress)
     described = _with_contract(source.describe(found.model, recipe.name), recipe)
@@ -124,6 +130,18 @@ def of_recipe(
         origin={"recipe": recipe.name, "recipe_sha256": recipe.fingerprint},
         metrics=found.metrics, strict=strict, on_progress=on_progress,
     )  # fmt: skip
+
+
+def _check_shipped(recipe: Recipe) -> None:
+    """Complain of what no format can write, before minutes of training."""
+    if "keras/float32" not in recipe.ships:
+        recipe.complain(("ships",), "'keras/float32' expected: every bundle holds its source")
+    for pair in recipe.ships:
+        name, _, precision = pair.partition("/")
+        has = known_formats.get(name).precisions if name in known_formats.NAMES else ()
+        if precision not in has:
+            known = ", ".join(has) or f"no format {name!r}; {', '.join(known_formats.NAMES)}"
+            recipe.complain(("ships",), f"{pair!r}: unknown; known: {known}")
 
 
 def _with_contract(described: Source, recipe: Recipe) -> Source:

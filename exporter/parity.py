@@ -25,7 +25,7 @@ class Samples:
     """Inputs on which artefacts are compared, with Keras' answers.
 
     Attributes:
-        name: "golden/pictures", "mnist-test", …
+        name: "golden/picture", "mnist-test", …
         inputs: One array per model input, the samples first.
         reference: Keras' float32 outputs, one array per model output.
         oracle: The float64 outputs, or the reference where the model has no oracle.

@@ -13,6 +13,8 @@ from __future__ import annotations
 import ctypes
 import errno
 import fcntl
+import glob
+import json
 import os
 import shutil
 import sys
@@ -66,7 +68,7 @@ def sweep(target: Path) -> list[Path]:
         OSError: One cannot be removed.
     """
     removed = []
-    for leftover in sorted(target.parent.glob(_prefix(target) + "*")):
+    for leftover in sorted(target.parent.glob(glob.escape(_prefix(target)) + "*")):
         try:
             lock = _lock(leftover)
         except (BlockingIOError, FileNotFoundError):
@@ -122,14 +124,25 @@ def _refuse_strange_target(target: Path) -> None:
     if target.is_symlink() or (target.exists() and not target.is_dir()):
         raise PublishFailed(f"{target}: a folder expected, a file or link found; name another")
     try:
-        strangers = target.exists() and not (target / "manifest.json").exists()
+        strangers = target.exists() and not _has_manifest(target)
         if strangers and any(path.name not in ("keras", "report") for path in target.iterdir()):
             raise PublishFailed(
-                f"{target}: holds files but no manifest.json, so it is no bundle and is not "
-                "replaced; name a new or empty folder"
+                f"{target}: holds files but no bundle's manifest.json, so it is no bundle and "
+                "is not replaced; name a new or empty folder"
             )
     except OSError as error:
         raise _failed(target, error) from error
+
+
+def _has_manifest(folder: Path) -> bool:
+    """Whether manifest.json may be a bundle's, damaged or not; a web app's is not."""
+    try:
+        document = json.loads((folder / "manifest.json").read_bytes())
+    except FileNotFoundError:
+        return False
+    except (ValueError, RecursionError):
+        return True
+    return not isinstance(document, dict) or "artifacts" in document
 
 
 def _flush_tree(root: Path) -> None:

@@ -221,14 +221,25 @@ def show_evaluations(evaluations: Sequence[tuple[str, Any]]) -> None:
     console = _console()
     table = _table("model", "data", "samples", "accuracy", "loss", "precision", "recall", "F1")
     for name, found in evaluations:
-        table.add_row(name, *found.summary_row())
+        table.add_row(escape(name), *found.summary_row())
     console.print(table)
     if len(evaluations) == 1:
         classes = _table("class", "precision", "recall", "F1", "samples", "most confused with")
         for row in evaluations[0][1].class_rows():
-            classes.add_row(*row)
+            classes.add_row(*map(escape, row))
         console.print()
         console.print(classes)
+        console.print()
+        console.print(_confusions(evaluations[0][1]))
+
+
+def _confusions(found: Any) -> Table:
+    """The confusion matrix: rows are what is there, columns what was read."""
+    labels = [escape(label) for label in found.labels]
+    table = _table("is / read as", *labels, right=labels)
+    for label, counts in zip(labels, found.confusion, strict=True):
+        table.add_row(label, *(str(count) if count else "·" for count in counts))
+    return table
 
 
 def show_answers(answers: Sequence[Answer]) -> None:
@@ -236,10 +247,13 @@ def show_answers(answers: Sequence[Answer]) -> None:
     table = _table("picture", "answer", "probability", "", right=("probability",))
     for answer in answers:
         if answer.label is None:
-            table.add_row(answer.image, "[yellow]no digit: too little ink[/]", "", "")
+            table.add_row(escape(answer.image), "[yellow]no digit: too little ink[/]", "", "")
             continue
         probability = max(answer.probabilities)
         table.add_row(
-            answer.image, answer.label, f"{probability:.1%}", "█" * round(20 * probability)
+            escape(answer.image),
+            escape(answer.label),
+            f"{probability:.1%}",
+            "█" * round(20 * probability),
         )
     _console().print(table)

@@ -52,7 +52,7 @@ class TrainedModel:
 
 
 def find(recipe: Recipe, directory: Path, data: str) -> TrainedModel | None:
-    """The model in `directory` if it was trained from this very recipe on `data`, else None.
+    """The model in `directory` if it was trained from this very recipe on all of `data`, else None.
 
     Raises:
         BadModel: The Keras file is there and cannot be loaded.
@@ -69,7 +69,8 @@ def find(recipe: Recipe, directory: Path, data: str) -> TrainedModel | None:
         raise MachineFailed(f"{path}: {error.strerror}") from error
     metrics = record.get("metrics", {})
     theirs = (metrics.get("fingerprint"), metrics.get("data"), record.get("model_sha256"))
-    if theirs != (recipe.fingerprint, data, digest):
+    # With a part held out the fingerprint is the recipe's, but what is shipped saw all of it.
+    if theirs != (recipe.fingerprint, data, digest) or "validation" in metrics:
         return None
     return TrainedModel(source.load(directory / MODEL_PATH), record)
 
@@ -118,6 +119,19 @@ def record_of(trained: Trained) -> TrainedModel:
     return TrainedModel(trained.model, record)
 
 
+def refuse_bundle(directory: Path) -> None:
+    """Complain where a bundle would be replaced by a model alone; costs nothing, so ask first.
+
+    Raises:
+        BadUsage: A published bundle is there.
+    """
+    if (directory / MANIFEST_NAME).exists():
+        raise BadUsage(
+            f"{directory}: holds a published bundle; train into another folder, "
+            "or let `exporter export` train and publish"
+        )
+
+
 def save(trained: TrainedModel, directory: Path) -> None:
     """Write model and record into `directory`, all or nothing.
 
@@ -127,11 +141,7 @@ def save(trained: TrainedModel, directory: Path) -> None:
     """
     from exporter import source
 
-    if (directory / MANIFEST_NAME).exists():
-        raise BadUsage(
-            f"{directory}: holds a published bundle; train into another folder, "
-            "or let `exporter export` train and publish"
-        )
+    refuse_bundle(directory)
     with publish.staged(directory) as staging:
         (staging / "keras").mkdir()
         source.save_keras(trained.model, staging / MODEL_PATH)

@@ -88,6 +88,43 @@ def test_a_file_that_is_no_model_is_one_line(run_exporter: Any, tmp_path: Path) 
     assert not (tmp_path / "out").exists()
 
 
+def test_a_file_of_another_kind_is_told_what_a_model_is(run_exporter: Any, tmp_path: Path) -> None:
+    path = tmp_path / "model.tflite"
+    path.write_text("hello")
+    result = run_exporter("export", path, "-o", tmp_path / "out")
+    assert result.exit_code == 2
+    assert "ends in .keras or .h5 expected" in only_line(result)
+
+
+@pytest.mark.parametrize(
+    ("ships", "complaint"),
+    [
+        ('["onnx/float32"]', "'keras/float32' expected"),
+        ('["keras/float32", "onnx/int4"]', "'onnx/int4': unknown"),
+        ('["keras/float32", "tflite/float32"]', "no format 'tflite'"),
+    ],
+)
+def test_what_no_format_writes_is_told_before_any_training(
+    run_exporter: Any, tmp_path: Path, ships: str, complaint: str
+) -> None:
+    text = (recipe.RECIPES_FOLDER / "mlp-128.toml").read_text(encoding="utf-8")
+    path = tmp_path / "mine.toml"
+    path.write_text(re.sub(r"^ships = .*$", f"ships = {ships}", text, flags=re.MULTILINE))
+    result = run_exporter("export", path, "-o", tmp_path / "out", "--data", "digits")
+    assert result.exit_code == 2
+    line = only_line(result)
+    assert complaint in line
+    assert "line " in line
+
+
+def test_training_into_a_bundle_is_refused_before_any_work(
+    run_exporter: Any, tiny_bundle: Path
+) -> None:
+    result = run_exporter("train", "mlp-128", "--data", "digits", "-o", tiny_bundle)
+    assert result.exit_code == 2
+    assert "holds a published bundle" in only_line(result)
+
+
 def test_malformed_toml_names_key_and_line(run_exporter: Any, tmp_path: Path) -> None:
     text = (recipe.RECIPES_FOLDER / "mlp-128.toml").read_text(encoding="utf-8")
     lines = text.splitlines()
@@ -175,6 +212,16 @@ def test_parity_with_nothing_to_compare_is_no_pass(run_exporter: Any, own_bundle
     assert "abacus" in only_line(result)
 
 
+def test_asking_only_for_runtimes_that_open_nothing_here_is_no_pass(
+    run_exporter: Any, tiny_bundle: Path, tmp_path: Path
+) -> None:
+    source, bundle = tiny_bundle / "keras" / "model.keras", tmp_path / "mine"
+    assert run_exporter("export", source, "-o", bundle, "--formats", "onnx,onnx").exit_code == 0
+    result = run_exporter("parity", bundle, "--runtimes", "tfjs-node")
+    assert result.exit_code == 1
+    assert "holds nothing that tfjs-node runs" in only_line(result)
+
+
 def test_asking_only_for_runtimes_that_are_not_here_is_exit_3(
     run_exporter: Any, own_bundle: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -234,6 +281,22 @@ def test_evaluate_of_a_model_gives_figures_and_pictures(
     right = sum(found["confusion"][i][i] for i in range(10))
     assert found["accuracy"] == pytest.approx(right / found["samples"], abs=1e-4)
     assert (tmp_path / "evaluation.html").exists()
+
+
+def test_two_models_of_one_name_are_both_evaluated(
+    run_exporter: Any, tiny_bundle: Path, own_bundle: Path, tmp_path: Path
+) -> None:
+    manifest = own_bundle / "manifest.json"
+    text = manifest.read_text().replace('"name": "tiny"', '"name": "../../tiny"', 1)
+    manifest.write_text(text)
+    files = [bundle / "keras" / "model.keras" for bundle in (tiny_bundle, own_bundle)]
+    out = tmp_path / "a" / "b" / "c"
+    arguments = ("evaluate", *files, own_bundle, "--data", "digits", "-o", out, "--json")
+    result = run_exporter(*arguments)
+    assert result.exit_code == 0, result.output
+    assert set(json.loads(result.stdout)) == {"model", str(files[1]), "../../tiny"}
+    assert len(list(out.glob("*/evaluation.html"))) == 3
+    assert list(tmp_path.glob("a/*.html")) == []
 
 
 def test_nothing_but_the_answer_goes_to_a_pipe(tiny_bundle: Path) -> None:

@@ -129,6 +129,23 @@ def test_a_file_of_another_kind_is_told(tmp_path: Path, content: bytes) -> None:
         data.load(path)
 
 
+def test_a_plain_array_is_no_data_set(tmp_path: Path) -> None:
+    np.save(tmp_path / "one.npy", np.zeros(3))
+    with pytest.raises(BadData, match=r"one\.npy: cut, or no \.npz file"):
+        data.load(tmp_path / "one.npy")
+
+
+def test_bytes_changed_inside_the_zip_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "mnist.npz"
+    noise = np.random.default_rng(0).integers(0, 9, 50_000).astype(np.uint8)
+    np.savez_compressed(path, **dict.fromkeys(data.MNIST_SHA256, noise))
+    content = bytearray(path.read_bytes())
+    content[2000:2600] = b"\xff" * 600
+    path.write_bytes(content)
+    with pytest.raises(BadData, match=r"mnist\.npz: cut, or no \.npz file"):
+        data.load(path)
+
+
 def test_an_array_that_would_run_code_is_refused(tmp_path: Path) -> None:
     path = write_false_mnist(tmp_path / "objects.npz", x_train=np.array([object()], dtype=object))
     with pytest.raises(BadData, match=r"objects\.npz"):

@@ -60,6 +60,21 @@ def test_a_folder_that_is_no_bundle_is_never_replaced(tmp_path: Path) -> None:
     assert (precious / "thesis.txt").read_text() == "years of work"
 
 
+def test_a_web_apps_folder_is_no_bundle_though_it_has_a_manifest(tmp_path: Path) -> None:
+    app = tmp_path / "app"
+    app.mkdir()
+    (app / "manifest.json").write_text('{"name": "my app", "icons": []}')
+    with pytest.raises(PublishFailed, match="no bundle"), publish.staged(app):
+        pass
+    assert (app / "manifest.json").exists()
+
+
+def test_a_name_with_brackets_is_swept_too(tmp_path: Path) -> None:
+    leftover = tmp_path / ".m[1].staging-x"
+    leftover.mkdir()
+    assert publish.sweep(tmp_path / "m[1]") == [leftover]
+
+
 def test_a_link_or_a_file_as_target_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     (tmp_path / "link").symlink_to(tmp_path)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from exporter import architecture, data, evaluate, recipe, train
+from exporter import trained as trained_models
 from exporter.errors import BadRecipe, BadUsage, DataMissing
 
 MODELS = Path(__file__).parent.parent / "models"
@@ -90,6 +91,16 @@ def test_a_part_held_out_is_measured_after_every_epoch(digits: data.Dataset) -> 
     assert len(found.history["val_accuracy"]) == 2
     last = found.history["val_accuracy"][-1]
     assert found.metrics["validation"]["accuracy"] == pytest.approx(last, abs=1e-4)
+
+
+def test_a_model_that_saw_only_a_part_is_not_shipped(digits: data.Dataset, tmp_path: Path) -> None:
+    small = replace(recipe.load("mlp-128"), augmentation=recipe.Augmentation())
+    small = replace(small, training=replace(small.training, epochs=1, batch_size=64))
+    for held_out, name in ((True, "part"), (False, "whole")):
+        found = train.fit(small, digits, held_out=held_out)
+        trained_models.save(trained_models.record_of(found), tmp_path / name)
+    assert trained_models.find(small, tmp_path / "part", "digits") is None
+    assert trained_models.find(small, tmp_path / "whole", "digits") is not None
 
 
 def test_the_published_schedule_has_no_augmentation_and_its_own_numbers(
