@@ -67,8 +67,9 @@ def _prepare(source: Source) -> tuple[Graph | None, tuple[Refusal, ...]]:
 
     def make() -> tuple[Graph | None, tuple[Refusal, ...]]:
         from exporter.formats.tfjs_operations import objections
+        from exporter.graphs.refusal import Refused
         from exporter.graphs.rewrites import TFJS
-        from exporter.graphs.trace import Refused, needed_operations, trace
+        from exporter.graphs.trace import needed_operations, trace
 
         try:
             graph = trace(source.float32, TFJS)

@@ -288,8 +288,12 @@ def _shape(sizes: list[Any]) -> Any:
     return tf.stack(sizes) if any(not isinstance(n, int) for n in sizes) else tf.constant(sizes)
 
 
-def max_pool_3d(op: Any, inputs: list[Any]) -> Any:
-    """Two poolings of pictures; TF.js on wasm starts from zero, not from the smallest number."""
+def pool_3d(op: Any, inputs: list[Any]) -> Any:
+    """Two poolings of pictures.
+
+    TF.js on wasm starts the largest value from zero, not from the smallest number, and shifts
+    windows that are smaller than their step.
+    """
     x = inputs[0]
     if op.get_attr("data_format") != b"NDHWC" or None in x.shape[1:]:
         return None
@@ -298,10 +302,11 @@ def max_pool_3d(op: Any, inputs: list[Any]) -> Any:
     batch = shapes.sizes(x)[0]
     _, depth, height, width, channels = x.shape.as_list()
     x = shapes.reshape(x, [shapes.product([batch, depth]), height, width, channels])
-    x = tf.nn.max_pool2d(x, [high, wide], strides[2:4], padding)
+    pool = tf.nn.max_pool2d if op.type == "MaxPool3D" else tf.nn.avg_pool2d
+    x = pool(x, [high, wide], strides[2:4], padding)
     height, width = x.shape[1:3]
     x = shapes.reshape(x, [batch, depth, height * width, channels])
-    x = tf.nn.max_pool2d(x, [deep, 1], [strides[1], 1], padding)
+    x = pool(x, [deep, 1], [strides[1], 1], padding)
     return shapes.reshape(x, [batch, x.shape[1], height, width, channels])
 
 

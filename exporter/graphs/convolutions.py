@@ -1,6 +1,6 @@
 """Convolutions that a runtime lacks, in terms of those it has.
 
-May import nothing of the project but `exporter.graphs.shapes`.
+May import `exporter.graphs.shapes` and `exporter.graphs.refusal`.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from typing import Any
 import tensorflow as tf
 
 from exporter.graphs import shapes
+from exporter.graphs.refusal import OPERATION, Refused
 
 
 def grouped(op: Any, inputs: list[Any]) -> Any:
@@ -83,6 +84,36 @@ def transposed_where_odd(op: Any, inputs: list[Any]) -> Any:
     small = any(n < s for n, s in zip(kernel.shape[:rank], strides, strict=True))
     odd = small or not reaches or max(dilations) > 1
     return transposed(op, inputs) if odd else None
+
+
+def same_by_hand(op: Any, inputs: list[Any]) -> Any:
+    """`SAME` where a window is smaller than its step, so that no padding is wanted, as `VALID`.
+
+    TF.js then pads by less than nothing, which shifts every window: in three dimensions
+    everywhere, in two on wasm.
+    """
+    x, kernel = inputs
+    if op.get_attr("padding") != b"SAME" or op.get_attr("data_format")[-1:] != b"C":
+        return None
+    rank = x.shape.rank - 2
+    strides, dilations = op.get_attr("strides")[1:-1], op.get_attr("dilations")[1:-1]
+    widths = [(n - 1) * d + 1 for n, d in zip(kernel.shape[:rank], dilations, strict=True)]
+    if all(width >= stride for width, stride in zip(widths, strides, strict=True)):
+        return None
+    paddings = []
+    for size, width, stride in zip(x.shape[1:-1], widths, strides, strict=True):
+        if size is None and width > 1:
+            reason = (
+                "a window smaller than its step on a picture of free size is not exact in TF.js"
+            )
+            raise Refused(op.name, OPERATION, reason)
+        total = 0 if width == 1 else max((-(-size // stride) - 1) * stride + width - size, 0)
+        paddings.append([total // 2, total - total // 2])
+    if any(n for pair in paddings for n in pair):
+        x = tf.pad(x, [[0, 0], *paddings, [0, 0]])
+    raw = getattr(tf.raw_ops, op.type)
+    options = {name: op.get_attr(name) for name in ("strides", "dilations")}
+    return raw(input=x, filter=kernel, padding="VALID", **options)
 
 
 # Axes of the channels-last form for each rank, and back.

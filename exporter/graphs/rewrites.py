@@ -16,6 +16,7 @@ from exporter.graphs.convolutions import (
     bias_of_channels,
     channels_last,
     grouped,
+    same_by_hand,
     transposed,
     transposed_where_odd,
 )
@@ -244,14 +245,15 @@ COMMON: dict[str, Rewrite] = {
 }
 TFJS: dict[str, Rewrite] = {
     **COMMON,
-    **dict.fromkeys(
-        ("AvgPool", "AvgPool3D", "DepthwiseConv2dNative", "MaxPool", "MaxPool3D"), channels_last
-    ),
+    "AvgPool": channels_last,
+    "AvgPool3D": first(channels_last, arrays.pool_3d),
+    "DepthwiseConv2dNative": first(channels_last, same_by_hand),
+    "MaxPool": channels_last,
     "BiasAdd": bias_of_channels,
     "Cast": first(arrays.cast_to_bool, arrays.cast_to_float),
-    "Conv2D": first(channels_last, grouped),
+    "Conv2D": first(channels_last, grouped, same_by_hand),
     "Conv2DBackpropInput": first(channels_last, transposed_where_odd),
-    "Conv3D": first(channels_last, grouped),
+    "Conv3D": first(channels_last, grouped, same_by_hand),
     "Conv3DBackpropInputV2": first(channels_last, transposed),
     "Cumprod": axis_from_the_start,
     "Cumsum": axis_from_the_start,
@@ -261,7 +263,7 @@ TFJS: dict[str, Rewrite] = {
     "MatrixDiagPartV3": arrays.diagonal_part,
     "MatrixDiagV3": arrays.diagonal,
     "Max": arrays.reduce_bools,
-    "MaxPool3D": first(channels_last, arrays.max_pool_3d),
+    "MaxPool3D": first(channels_last, arrays.pool_3d),
     "Mean": arrays.mean_of_integers,
     "Min": arrays.reduce_bools,
     "ReverseV2": arrays.reverse_bools,

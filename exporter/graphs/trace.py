@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from exporter.graphs.folding import LARGEST_ELEMENTS, Constants, Weight
+from exporter.graphs.refusal import OPERATION, Refused
 from exporter.keras_file import first_line
 from exporter.scopes import plain
 
@@ -35,16 +36,7 @@ _LOOPS = frozenset({"While", "StatelessWhile"})
 _BRANCHES = frozenset({"If", "StatelessIf"})
 _CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
 _MOST_PASSES = 4
-_OPERATION = "operation"
 _LARGEST_TABLE = 10_000
-
-
-class Refused(Exception):
-    """A model that cannot become a graph; a format turns it into its own refusal."""
-
-    def __init__(self, layer: str, layer_class: str, reason: str) -> None:
-        super().__init__(f"{layer} ({layer_class}): {reason}")
-        self.layer, self.layer_class, self.reason = layer, layer_class, reason
 
 
 @dataclass
@@ -78,7 +70,7 @@ def _layer_of(operation: str, layers: Mapping[str, tuple[str, str]]) -> tuple[st
         scope = scope.rpartition("/")[0]
         if scope in layers:
             return layers[scope]
-    return operation, _OPERATION
+    return operation, OPERATION
 
 
 def trace(source: Source, rewrites: Mapping[str, Rewrite]) -> Graph:
@@ -95,7 +87,7 @@ def trace(source: Source, rewrites: Mapping[str, Rewrite]) -> Graph:
     try:
         graph = _from_concrete(concrete, source, rewrites)
     except Refused as refused:
-        if refused.layer_class != _OPERATION:
+        if refused.layer_class != OPERATION:
             raise
         raise Refused(*_layer_of(refused.layer, layers), refused.reason) from None
     for _ in range(_MOST_PASSES):  # what a rewrite emits may be on the table itself
@@ -335,14 +327,14 @@ class _Copier:
         table, x, default = inputs
         types = {"Tkeys": op.get_attr("Tin"), "Tvalues": op.get_attr("Tout")}
         if not all(dtype.is_integer for dtype in types.values()):
-            raise Refused(name, _OPERATION, "a look-up of text; do that part before the model")
+            raise Refused(name, OPERATION, "a look-up of text; do that part before the model")
         found = self._tf.raw_ops.LookupTableExportV2(table_handle=table.handle, **types)
         keys, values = (np.asarray(part) for part in found)
         if keys.size > _LARGEST_TABLE:
             reason = (
                 f"a look-up table of {keys.size} entries; at most {_LARGEST_TABLE} can be written"
             )
-            raise Refused(name, _OPERATION, reason)
+            raise Refused(name, OPERATION, reason)
         order = np.argsort(keys)  # a table exports its entries in any order
         x, default = self.settle(x), self.settle(default)
         with self.graph.as_default(), self._tf.name_scope(plain(name) + "/"):

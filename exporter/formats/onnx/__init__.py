@@ -68,7 +68,7 @@ def _prepare(source: Source, precision: str) -> Prepared:
 
 def _prepare_float32(source: Source) -> Prepared:
     from exporter.formats.onnx.build import build
-    from exporter.graphs.trace import Refused
+    from exporter.graphs.refusal import Refused
 
     try:
         return build(source.float32), ()

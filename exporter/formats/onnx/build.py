@@ -17,8 +17,9 @@ from onnx import TensorProto, helper, numpy_helper
 from exporter.formats import upstream_tf2onnx
 from exporter.formats.onnx import names
 from exporter.formats.onnx.file import Large, OnnxModel
+from exporter.graphs.refusal import Refused
 from exporter.graphs.rewrites import ONNX
-from exporter.graphs.trace import Graph, Refused, trace
+from exporter.graphs.trace import Graph, trace
 from exporter.keras_file import first_line
 from exporter.manifest import TensorSpec
 from exporter.source import Source

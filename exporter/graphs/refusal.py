@@ -1,0 +1,17 @@
+"""Why a model cannot become a graph.
+
+May import nothing of the project.
+"""
+
+from __future__ import annotations
+
+OPERATION = "operation"
+"""Stands for the layer's class until the layer is known."""
+
+
+class Refused(Exception):
+    """A model that cannot become a graph; a format turns it into its own refusal."""
+
+    def __init__(self, layer: str, layer_class: str, reason: str) -> None:
+        super().__init__(f"{layer} ({layer_class}): {reason}")
+        self.layer, self.layer_class, self.reason = layer, layer_class, reason
