@@ -62,7 +62,7 @@ clean: ## Remove what the targets made, but not .venv and not models/
 $(SET_UP): requirements.lock pyproject.toml hatch_build.py
 	@$(PYTHON) -c 'import sys, venv; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v < (3, 14) \
 	  else "Python 3.11 to 3.13 is needed, %s.%s found: make PYTHON=python3.12 …" % v)'
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	test -x $(BIN)/pip || $(PYTHON) -m venv --clear .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps \
 	  -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \

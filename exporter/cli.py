@@ -40,7 +40,7 @@ class Commands(click.Group):
             error.show()
             sys.exit(2)
         except (click.Abort, KeyboardInterrupt):
-            _fail("interrupted; nothing was published", 130)
+            _fail("interrupted; what was not finished is not published", 130)
         except ExporterError as error:
             _fail(str(error), error.exit_code)
         except BrokenPipeError:
@@ -265,6 +265,7 @@ def export(
     strict = strict or os.environ.get("CI", "").lower() == "true"
     subjects = recipe.names() if every else (str(subject),)
     results = []
+    failure: ExporterError | None = None
     for item in subjects:
         with _progress(item, as_json) as tell:
             if jobs.is_recipe(item):
@@ -282,11 +283,18 @@ def export(
                     custom_objects=_custom_objects(custom_objects), strict=strict, unsafe=unsafe,
                     data=data, on_progress=tell,
                 )  # fmt: skip
-            results.append((run(job), job.directory))
+            try:
+                results.append((run(job), job.directory))
+            except ExporterError as error:
+                # The table still says what was published before; the first failure ends it.
+                failure = error
+                break
     if as_json:
         _print_json([_tables().export_row(*pair) for pair in results])
-    else:
+    elif results:
         _tables().show_exports(results)
+    if failure is not None:
+        raise failure
 
 
 @main.command(epilog="Example: exporter parity models/mlp-128-64 --runtimes onnxruntime,tfjs-node")

@@ -183,6 +183,9 @@ def _decide(
     proof = replace(report, rows=tuple(r for r in report.rows if r.artifact in published))
     if verdict := proof.verdict(strict=job.strict):
         raise ParityFailed(f"{verdict}; nothing was published")
+    if all(artifact.format == "keras" for artifact in kept) and len(job.wanted) > 1:
+        reasons = "; ".join(f"{s.format}/{s.precision}: {s.reason}" for s in skipped)
+        raise UnsupportedModel(f"{draft.name}: no format for the web is left: {reasons}")
     final = replace(
         draft, artifacts=tuple(kept), skipped=tuple(skipped), parity=proof.summary(_everywhere())
     )

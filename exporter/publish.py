@@ -43,6 +43,7 @@ def staged(target: Path) -> Iterator[Path]:
     _refuse_strange_target(target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
+        _restore(target)
         sweep(target)
         staging, lock = _make_staging(target)
     except OSError as error:
@@ -125,7 +126,9 @@ def _refuse_strange_target(target: Path) -> None:
         raise PublishFailed(f"{target}: a folder expected, a file or link found; name another")
     try:
         strangers = target.exists() and not _has_manifest(target)
-        if strangers and any(path.name not in ("keras", "report") for path in target.iterdir()):
+        trained = (target / "keras" / "training.json").exists()
+        ours = ("keras", "report") if trained else ()
+        if strangers and any(path.name not in ours for path in target.iterdir()):
             raise PublishFailed(
                 f"{target}: holds files but no bundle's manifest.json, so it is no bundle and "
                 "is not replaced; name a new or empty folder"
@@ -172,15 +175,32 @@ def _swap(staging: Path, target: Path) -> None:
                 raise
     if _exchange(staging, target):
         return
-    # No atomic exchange on this system: a reader may find nothing for a moment, never a mix.
-    aside = staging.with_name(staging.name + "-old")
+    # No atomic exchange on this system: a reader may find nothing for a moment, never a mix. What
+    # a kill between the two leaves is put back by the next run (`_restore`).
+    aside = _previous(target)
     os.rename(target, aside)
     try:
         os.rename(staging, target)
     except OSError:
         os.rename(aside, target)
         raise
-    os.rename(aside, staging)
+    shutil.rmtree(aside)
+
+
+def _previous(target: Path) -> Path:
+    """Where the old bundle waits while it is replaced in two steps; no name that is swept."""
+    return target.with_name(f".{target.name}.previous")
+
+
+def _restore(target: Path) -> None:
+    """Undo, or finish, what a run without atomic exchange left half done."""
+    aside = _previous(target)
+    if not aside.exists():
+        return
+    if target.exists():
+        shutil.rmtree(aside)
+    else:
+        os.rename(aside, target)
 
 
 def _exchange(first: Path, second: Path) -> bool:

@@ -55,6 +55,7 @@ def find(recipe: Recipe, directory: Path, data: str) -> TrainedModel | None:
     """The model in `directory` if it was trained from this very recipe on all of `data`, else None.
 
     Raises:
+        BadUsage: It was trained from this recipe on other data.
         BadModel: The Keras file is there and cannot be loaded.
     """
     from exporter import source
@@ -67,11 +68,16 @@ def find(recipe: Recipe, directory: Path, data: str) -> TrainedModel | None:
         return None
     except OSError as error:
         raise MachineFailed(f"{path}: {error.strerror}") from error
-    metrics = record.get("metrics", {})
-    theirs = (metrics.get("fingerprint"), metrics.get("data"), record.get("model_sha256"))
+    metrics = record.get("metrics", {}) if isinstance(record, dict) else {}
     # With a part held out the fingerprint is the recipe's, but what is shipped saw all of it.
-    if theirs != (recipe.fingerprint, data, digest) or "validation" in metrics:
+    ours = (metrics.get("fingerprint"), record.get("model_sha256")) if metrics else None
+    if ours != (recipe.fingerprint, digest) or "validation" in metrics:
         return None
+    if metrics.get("data") != data:
+        raise BadUsage(
+            f"{directory}: holds {recipe.name} trained on {metrics.get('data')}, {data} expected; "
+            "name another folder with -o"
+        )
     return TrainedModel(source.load(directory / MODEL_PATH), record)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import os
 import subprocess
 import sys
 from itertools import pairwise
@@ -185,3 +187,29 @@ def test_the_vectors_are_what_their_generator_writes() -> None:
         cwd=ROOT, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert answer.returncode == 0, answer.stderr
+
+
+def test_the_shipped_model_reads_pens_as_the_docs_say() -> None:
+    """Real people's strokes, where the data set is at hand; never trained on."""
+    path = os.environ.get("PEN_DIGITS_PATH")
+    if not path:
+        pytest.skip("PEN_DIGITS_PATH names no data set of pen strokes (jsonl.gz)")
+    import keras
+
+    root = Path(__file__).parent.parent
+    model = keras.saving.load_model(root / "models" / "mlp-128-64" / "keras" / "model.keras")
+    with gzip.open(path, "rt") as lines:
+        digits = [json.loads(line) for line in lines]
+    pictures = [ink.from_strokes(digit["strokes"]) for digit in digits]
+    assert all(picture is not None for picture in pictures)
+    answers = np.asarray(model(np.stack(pictures))).argmax(axis=1)
+    right = answers == [int(digit["label"]) for digit in digits]
+    writers: dict[str, list[bool]] = {}
+    for digit, hit in zip(digits, right, strict=True):
+        writers.setdefault(str(digit["writer"]), []).append(bool(hit))
+    mean = np.mean([np.mean(hits) for hits in writers.values()])
+    assert right.mean() >= 0.965
+    assert mean >= 0.98
+    page = (root / "docs" / "recipes.md").read_text(encoding="utf-8")
+    row = next(line for line in page.splitlines() if line.startswith("| `mlp-128-64` |"))
+    assert f"| {right.mean():.2%} | {mean:.2%} |".replace("%", " %") in row

@@ -177,3 +177,37 @@ while not select.select([sys.stdin], [], [], 0)[0]:
     mixed += len(set(texts)) != 1
 print(reads, mixed)
 """
+
+
+@pytest.fixture
+def no_exchange(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A system without an atomic exchange of two folders."""
+    monkeypatch.setattr(publish, "_exchange", lambda first, second: False)
+
+
+@pytest.mark.usefixtures("no_exchange")
+def test_without_an_atomic_exchange_a_bundle_is_replaced_in_two_steps(tmp_path: Path) -> None:
+    target = tmp_path / "bundle"
+    for text in ("one", "two"):
+        with publish.staged(target) as staging:
+            write(staging, text)
+    assert (target / "part" / "file").read_text() == "two"
+    assert os.listdir(tmp_path) == ["bundle"]
+
+
+def test_what_was_killed_between_the_two_steps_is_put_back(tmp_path: Path) -> None:
+    target = tmp_path / "bundle"
+    with publish.staged(target) as staging:
+        write(staging, "one")
+    target.rename(tmp_path / ".bundle.previous")
+    with pytest.raises(ZeroDivisionError), publish.staged(target):
+        raise ZeroDivisionError
+    assert (target / "part" / "file").read_text() == "one"
+    assert os.listdir(tmp_path) == ["bundle"]
+
+
+def test_a_strangers_folder_of_the_same_names_is_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "work" / "keras").mkdir(parents=True)
+    (tmp_path / "work" / "keras" / "thesis.txt").write_text("years of work")
+    with pytest.raises(PublishFailed, match="no bundle"), publish.staged(tmp_path / "work"):
+        pass
