@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -32,8 +33,25 @@ def convert(graph: Any, inputs: Sequence[Any], outputs: Sequence[Any]) -> Any:
             output_names=[x.name for x in outputs],
             custom_op_handlers={"ResizeBilinear": (_resize_bilinear, [])},
         )
-        made = optimizer.optimize_graph(made, catch_errors=False)
+        passes = OrderedDict(optimizer._get_optimizers())
+        passes["optimize_transpose"] = _transpose_optimizer()
+        made = optimizer.optimize_graph(made, catch_errors=False, optimizers=passes)
         return made.make_model("")
+
+
+def _transpose_optimizer() -> Any:
+    """tf2onnx's pass without its merging of a convolution and what is added to it.
+
+    It takes any constant with one long axis for a bias of the channels, whichever axis that is,
+    and fails for a scalar. What is a bias was merged when the convolution was converted.
+    """
+    from tf2onnx.optimizer.transpose_optimizer import TransposeOptimizer
+
+    class Careful(TransposeOptimizer):  # type: ignore[misc]
+        def _add_handler(self, trans: Any, node: Any) -> Any:
+            return self._handle_node_having_branches(trans, node)
+
+    return Careful
 
 
 @contextmanager
