@@ -3,7 +3,10 @@
 Owns the only import of `tf2onnx`. Its `from_keras` raises KeyError for every Keras 3 Sequential
 (github.com/onnx/tensorflow-onnx/issues/2319), so it is given the traced graph. Its optimiser copies
 the whole graph before each of its passes to survive a failing one; here a failure is an error, and
-nothing is copied. Seen with tf2onnx 1.17.0 on 2026-11-20. May import `exporter.errors` only.
+nothing is copied. Its pass that moves transposes is left out: it takes any constant with one long
+axis for a bias of the channels, fails for scalars, and loses axes where pictures have one pixel;
+onnxruntime moves transposes itself when it opens a file. Seen with tf2onnx 1.17.0 on 2026-11-20.
+May import `exporter.errors` only.
 """
 
 from __future__ import annotations
@@ -34,24 +37,9 @@ def convert(graph: Any, inputs: Sequence[Any], outputs: Sequence[Any]) -> Any:
             custom_op_handlers={"ResizeBilinear": (_resize_bilinear, [])},
         )
         passes = OrderedDict(optimizer._get_optimizers())
-        passes["optimize_transpose"] = _transpose_optimizer()
+        del passes["optimize_transpose"]
         made = optimizer.optimize_graph(made, catch_errors=False, optimizers=passes)
         return made.make_model("")
-
-
-def _transpose_optimizer() -> Any:
-    """tf2onnx's pass without its merging of a convolution and what is added to it.
-
-    It takes any constant with one long axis for a bias of the channels, whichever axis that is,
-    and fails for a scalar. What is a bias was merged when the convolution was converted.
-    """
-    from tf2onnx.optimizer.transpose_optimizer import TransposeOptimizer
-
-    class Careful(TransposeOptimizer):  # type: ignore[misc]
-        def _add_handler(self, trans: Any, node: Any) -> Any:
-            return self._handle_node_having_branches(trans, node)
-
-    return Careful
 
 
 @contextmanager
