@@ -67,9 +67,10 @@ def _prepare(source: Source) -> tuple[Graph | None, tuple[Refusal, ...]]:
 
     def make() -> tuple[Graph | None, tuple[Refusal, ...]]:
         from exporter.formats.tfjs_operations import objections
+        from exporter.graphs.copier import needed_operations
         from exporter.graphs.refusal import Refused
         from exporter.graphs.rewrites import TFJS
-        from exporter.graphs.trace import needed_operations, trace
+        from exporter.graphs.trace import trace
 
         try:
             graph = trace(source.float32, TFJS)

@@ -20,9 +20,9 @@ from exporter.graphs.convolutions import (
     transposed,
     transposed_where_odd,
 )
+from exporter.graphs.copier import Rewrite
 from exporter.graphs.einsum import einsum
 from exporter.graphs.resizing import nearest_by_places, resize_by_matrices
-from exporter.graphs.trace import Rewrite
 
 
 def reshape(op: Any, inputs: list[Any]) -> Any:
