@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from playwright.sync_api import Browser, sync_playwright
 from werkzeug.serving import make_server
 
+from exporter import browser as browsers
 from exporter.manifest import Artifact, Manifest, TensorSpec, measure
 from web import create_app
 
@@ -59,6 +61,16 @@ def write_report(folder: Path, passed: int, failed: int, not_run: int) -> None:
     counts = {"passed": passed, "failed": failed, "not_run": not_run}
     (folder / "report" / "parity.json").write_text(json.dumps(counts))
     (folder / "report" / "report.html").write_text("<!doctype html><title>r</title>")
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """A real Chromium for all tests of a module."""
+    with sync_playwright() as playwright:
+        path, flags = str(browsers.require()), list(browsers.FLAGS)
+        launched = playwright.chromium.launch(executable_path=path, args=flags)
+        yield launched
+        launched.close()
 
 
 @pytest.fixture

@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
-from exporter import browser as browsers
 from exporter.golden.drawn_digits import STYLES
 from tests.web.digit_pad_page import MODEL, Pad, running, serve
 
@@ -17,15 +16,6 @@ pytestmark = pytest.mark.browser
 ONE = [[[140, 40], [140, 240]]]
 SEVEN = [[[80, 60], [200, 60], [120, 220]]]
 DETAIL = {"label", "probabilities", "runtime", "backend", "precision", "latencyMs", "input"}
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        path, flags = str(browsers.require()), list(browsers.FLAGS)
-        launched = playwright.chromium.launch(executable_path=path, args=flags)
-        yield launched
-        launched.close()
 
 
 @pytest.fixture(scope="module")

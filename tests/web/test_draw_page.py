@@ -8,24 +8,14 @@ from typing import Any
 
 import pytest
 from PIL import Image, ImageDraw
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
-from exporter import browser as browsers
 from exporter.manifest import Manifest
 from tests.web.digit_pad_page import MODEL, MODELS, running, serve
 
 pytestmark = pytest.mark.browser
 
 SEVEN = [(0.3, 0.2), (0.7, 0.2), (0.45, 0.8)]
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        path, flags = str(browsers.require()), list(browsers.FLAGS)
-        launched = playwright.chromium.launch(executable_path=path, args=flags)
-        yield launched
-        launched.close()
 
 
 @pytest.fixture(scope="module")

@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 from flask import Flask, Response
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 from werkzeug.serving import make_server
 
-from exporter import browser as browsers
 from tests.web.digit_pad_page import running, serve
 
 pytestmark = pytest.mark.browser
@@ -23,15 +22,6 @@ READ = """async strokes => {
   pad.draw(strokes);
   return (await pad.predict()).label;
 }"""
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        path, flags = str(browsers.require()), list(browsers.FLAGS)
-        launched = playwright.chromium.launch(executable_path=path, args=flags)
-        yield launched
-        launched.close()
 
 
 @pytest.fixture(scope="module")
