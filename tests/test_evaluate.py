@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import tiny_classifier
+from tests.conftest import tiny_classifier
 from PIL import Image
 
 from exporter import data, evaluate
