@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.conftest import tiny_classifier
 from PIL import Image
 
 from exporter import data, evaluate
 from exporter.data import Dataset
 from exporter.errors import BadUsage, MachineFailed
+from tests.conftest import tiny_classifier
 
 
 class Told:

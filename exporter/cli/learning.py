@@ -1,0 +1,104 @@
+"""Recipes: list them, train them, measure what was trained."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from exporter.cli.shell import data_option, json_option, print_json, progress, tables
+
+
+@click.command(epilog="Example: exporter recipes --json")
+@click.option(
+    "--models", default="models", show_default=True, type=click.Path(path_type=Path),
+    help="Where the bundles lie.",
+)  # fmt: skip
+@json_option
+def recipes(models: Path, as_json: bool) -> None:
+    """List the recipes, their architecture and the figures of their shipped model."""
+    from exporter import recipe
+
+    known = [recipe.load(name) for name in recipe.names()]
+    rows = [tables().recipe_row(item, models / item.name) for item in known]
+    if as_json:
+        print_json(rows)
+    else:
+        tables().show_recipes(rows)
+
+
+@click.command(epilog="Example: exporter train mlp-128-64 --epochs 5 --data digits -o out/mine")
+@click.argument("recipe_name", metavar="RECIPE")
+@click.option("--epochs", type=click.IntRange(1), help="Instead of the recipe's.")
+@click.option("--batch-size", type=click.IntRange(1), help="Instead of the recipe's.")
+@click.option("--seed", type=click.IntRange(0), help="Instead of the recipe's.")
+@click.option(
+    "--published", is_flag=True, help="The schedule of the published text: no augmentation."
+)
+@click.option(
+    "--held-out", is_flag=True,
+    help="Train on 80 % and measure on the other 20 %: how a schedule is chosen.",
+)  # fmt: skip
+@data_option
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="Folder; out/RECIPE by default."
+)
+@json_option
+def train(
+    recipe_name: str, epochs: int | None, batch_size: int | None, seed: int | None,
+    published: bool, held_out: bool, data: str | None, output: Path | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Train RECIPE, evaluate it, and write the Keras model, its metrics and pictures."""
+    from exporter import data as datasets
+    from exporter import recipe as recipes_module
+
+    recipe = recipes_module.load(recipe_name)
+    directory = output or Path("out") / recipe.name
+    dataset = datasets.load(data or recipe.training.data)
+    from exporter import evaluate as evaluation
+    from exporter import train as training
+    from exporter import trained
+
+    trained.refuse_bundle(directory)
+    with tables().training_progress(recipe.name, sys.stderr.isatty() and not as_json) as tell:
+        result = training.fit(
+            recipe, dataset, epochs=epochs, batch_size=batch_size, seed=seed,
+            published=published, held_out=held_out, on_epoch=tell,
+        )  # fmt: skip
+    model = trained.record_of(result)
+    trained.save(model, directory)
+    measured = evaluation.evaluate(result.model, dataset, labels=recipe.labels)
+    evaluation.write_pictures(measured, result.history, directory / "report")
+    if as_json:
+        print_json({**model.record, "evaluation": measured.to_json()})
+    else:
+        tables().show_evaluations([(recipe.name, measured)])
+        if held := result.metrics.get("validation"):
+            click.echo(f"held out: accuracy {held['accuracy']:.2%}, loss {held['loss']:.4f}")
+        click.echo(f"model:    {directory / trained.MODEL_PATH}")
+        click.echo(f"pictures: {directory / 'report' / 'evaluation.html'}")
+
+
+@click.command(epilog="Example: exporter evaluate models/mlp-128-64 --data mnist --json")
+@click.argument(
+    "paths", metavar="BUNDLE|MODEL...", nargs=-1, required=True, type=click.Path(path_type=Path)
+)
+@data_option
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path),
+    help="Folder for the pictures; out/evaluation/NAME by default.",
+)  # fmt: skip
+@json_option
+def evaluate(paths: tuple[Path, ...], data: str | None, output: Path | None, as_json: bool) -> None:
+    """Accuracy, loss, precision/recall/F1 per class, confusion matrix and worst mistakes."""
+    from exporter import api
+
+    with progress("evaluating", as_json) as tell:
+        results = api.evaluate(paths, data or "mnist", output, tell)
+    if as_json:
+        print_json({result.name: result.evaluation.to_json() for result in results})
+        return
+    tables().show_evaluations([(result.name, result.evaluation) for result in results])
+    for result in results:
+        click.echo(f"pictures: {result.page}")
