@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from exporter.evaluate import Evaluation
     from exporter.predictor import Answer, Predictor
+    from exporter.source import Source
 
 
 def export(
@@ -129,12 +130,11 @@ class _Comparison:
         manifest = verify(directory)
         path = directory / manifest.artifact("keras").path
         model = source.load(path, custom_objects=custom_objects, unsafe=unsafe)
-        described = replace(
+        described = _as_known(
             source.describe(
                 model, manifest.name, custom_objects=dict(custom_objects or {}), unsafe=unsafe
             ),
-            inputs=manifest.inputs,
-            outputs=manifest.outputs,
+            manifest,
         )
         vectors = golden.Golden.from_json((directory / GOLDEN_NAME).read_text(encoding="utf-8"))
         sets = samples.of_golden(vectors, described)
@@ -153,6 +153,22 @@ class _Comparison:
             on_progress=on_progress,
         )
         return cls(manifest, sets, report)
+
+
+def _as_known(described: Source, manifest: Manifest) -> Source:
+    """The source with what its Keras file does not say: by its recipe, else by the manifest."""
+    from exporter import recipe as recipes
+
+    described = replace(described, outputs=manifest.outputs)
+    name = manifest.source.get("recipe")
+    if name in recipes.names():
+        recipe = recipes.load(str(name))
+        if recipe.fingerprint == manifest.source.get("recipe_sha256"):
+            return jobs.with_contract(described, recipe)
+    return replace(
+        described, inputs=manifest.inputs, labels=manifest.labels,
+        preprocessing=manifest.preprocessing,
+    )  # fmt: skip
 
 
 def compare_and_report(

@@ -37,6 +37,9 @@ GPU_SHARE = 0.2
 PROBES = ((0.03, 32), (0.5, 4))
 """A model that takes less than so many seconds for one sample is tried on so many at once."""
 
+_DESCRIBED = ("inputs", "outputs", "labels", "preprocessing")
+"""What manifest and source both say, under the same names."""
+
 Progress = Callable[[str], None]
 
 
@@ -70,6 +73,7 @@ def compare(
     """
     chosen = tuple(artifacts if artifacts is not None else manifest.artifacts)
     rows = [row for artifact in chosen for row in _weight_rows(directory, artifact, source)]
+    rows.append(_manifest_row(manifest, source))
     if golden is not None:
         rows.append(_golden_row(golden, manifest, sample_sets))
     answers: dict[Row, tuple[np.ndarray, ...]] = {}
@@ -90,8 +94,23 @@ def compare(
                 half_float = activations.half_float(source, sample_sets)
     order = {name: index for index, name in enumerate(runtimes.NAMES)}
     places = {artifact.id: index for index, artifact in enumerate(chosen)}
-    rows.sort(key=lambda row: (places[row.artifact], order.get(row.runtime, -1)))
+    rows.sort(key=lambda row: (places.get(row.artifact, -1), order.get(row.runtime, -1)))
     return ParityReport(manifest.name, tuple(rows), half_float=half_float, answers=answers)
+
+
+def _manifest_row(manifest: Manifest, source: Source) -> Row:
+    """What the manifest says of the model, against the model: no runtime looks at it."""
+    row = Row(
+        "keras", "float32", "manifest", "file", "manifest", 1, "passed",
+        gate="as the model has it", samples=len(_DESCRIBED),
+    )  # fmt: skip
+    for key in _DESCRIBED:
+        expected, found = getattr(source, key), getattr(manifest, key)
+        if expected != found:
+            return replace(
+                row, status="failed", reason=f"{key}: {expected} expected, {found} found"
+            )
+    return row
 
 
 def _golden_row(golden: Golden, manifest: Manifest, sample_sets: Sequence[Samples]) -> Row:
@@ -113,13 +132,17 @@ def _weight_rows(directory: Path, artifact: Artifact, source: Source) -> Iterato
     for variable in source.float32.model.variables:
         if "seed_generator" not in variable.path:
             own[variable.path].append(np.asarray(variable))
-    stored = formats.get(artifact.format).weights(directory, artifact.path)
+    row = Row(
+        artifact.format, "float32", "weights", "file", "weights", 1, "passed", gate="bit for bit"
+    )  # fmt: skip
+    try:
+        stored = formats.get(artifact.format).weights(directory, artifact.path)
+    except ExporterError as error:
+        yield replace(row, status="failed", reason=str(error))
+        return
     if not stored:
         return  # the format keeps none as they are; its notes in the manifest say so
-    row = Row(
-        artifact.format, "float32", "weights", "file", "weights", 1, "passed",
-        gate="bit for bit", samples=len(stored),
-    )  # fmt: skip
+    row = replace(row, samples=len(stored))
     fault = _weight_fault(own, stored)
     yield replace(row, status="failed", reason=fault) if fault else row
 

@@ -119,7 +119,7 @@ def of_recipe(
     _check_shipped(recipe)
     directory = Path(directory or Path("models") / recipe.name)
     found = trained.find_or_train(recipe, directory, data=data, on_progress=on_progress)
-    described = _with_contract(source.describe(found.model, recipe.name), recipe)
+    described = with_contract(source.describe(found.model, recipe.name), recipe)
     pairs = tuple((format, precision) for format, _, precision in
                   (pair.partition("/") for pair in recipe.ships))  # fmt: skip
     sets, remarks = _data_rows(data, recipe, described)
@@ -144,7 +144,7 @@ def _check_shipped(recipe: Recipe) -> None:
             recipe.complain(("ships",), f"{pair!r}: unknown; known: {known}")
 
 
-def _with_contract(described: Source, recipe: Recipe) -> Source:
+def with_contract(described: Source, recipe: Recipe) -> Source:
     """What the recipe says of its input and classes, said of the model."""
     from exporter import ink
 
