@@ -14,7 +14,6 @@ const ORT = "node_modules/onnxruntime-web/dist";
 
 /** Modules that are imported when first wanted, and WebAssembly files, by runtime and backend. */
 const PARTS = Object.freeze({
-  tiny: { js: ["runtimes/tiny.js"] },
   tfjs: {
     cpu: [...TFJS, "runtimes/tfjs-cpu.js"],
     wasm: [...TFJS, "runtimes/tfjs-wasm.js", TFJS_WASM],
@@ -28,31 +27,37 @@ const PARTS = Object.freeze({
 });
 
 /**
- * @param {import("esbuild").Metafile} metafile
- * @param {string} directory Where the files were built.
- * @returns {Promise<Record<string, Record<string, {size_bytes: number, gzip_bytes: number}>>>}
+ * @typedef {{size_bytes: number, gzip_bytes: number}} Size
+ * @typedef {import("esbuild").Metafile["outputs"][string]} Output
  */
-export async function measureRuntimes(metafile, directory) {
+
+/**
+ * @param {import("esbuild").Metafile} metafile Of the build in parts.
+ * @param {string} directory Where the files were built.
+ * @param {Uint8Array} tiny The tiny runner alone, as built: it is a part of the player's own file.
+ * @returns {Promise<Record<string, Record<string, Size>>>}
+ */
+export async function measureRuntimes(metafile, directory, tiny) {
   const outputs = new Map(Object.entries(metafile.outputs).map(([path, output]) => [basename(path), output]));
-  const own = closure(outputs, [nameOf(outputs, "index.js")]);
-  /** @type {Record<string, any>} */
-  const sizes = {};
+  /** @type {Record<string, Record<string, Size>>} */
+  const sizes = { tiny: { js: sizeOf([tiny]) } };
   for (const [runtime, backends] of Object.entries(PARTS)) {
     sizes[runtime] = {};
     for (const [backend, parts] of Object.entries(backends)) {
       const names = closure(outputs, parts.map((part) => (part.endsWith(".wasm") ? part : nameOf(outputs, part))));
-      const files = [...names].filter((name) => !own.has(name)).map((name) => readFile(join(directory, name)));
-      const bytes = await Promise.all(files);
-      sizes[runtime][backend] = {
-        size_bytes: bytes.reduce((sum, content) => sum + content.length, 0),
-        gzip_bytes: bytes.reduce((sum, content) => sum + gzipSync(content, { level: 9 }).length, 0),
-      };
+      sizes[runtime][backend] = sizeOf(await Promise.all([...names].map((name) => readFile(join(directory, name)))));
     }
   }
   return sizes;
 }
 
-/** @typedef {import("esbuild").Metafile["outputs"][string]} Output */
+/** @param {readonly Uint8Array[]} files @returns {Size} */
+function sizeOf(files) {
+  return {
+    size_bytes: files.reduce((sum, content) => sum + content.length, 0),
+    gzip_bytes: files.reduce((sum, content) => sum + gzipSync(content, { level: 9 }).length, 0),
+  };
+}
 
 /** The built file of a source. @type {(outputs: Map<string, Output>, source: string) => string} */
 function nameOf(outputs, source) {

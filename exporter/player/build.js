@@ -1,14 +1,21 @@
 /**
  * Builds the player: ES modules into dist/, or the folder given, the WebAssembly files beside them.
+ *
+ * What a page names itself is one file each: nothing is discovered only when another file is there,
+ * and an integrity hash covers all of it. What such a file loads when it is first wanted (runtimes,
+ * pictures) is built in parts, which share what they have in common.
  * @module
  */
 
+import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
 import { copyFile, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
+import { promisify } from "node:util";
 import { build } from "esbuild";
 import { measureRuntimes } from "./build-sizes.js";
 
+const run = promisify(execFile);
 const HERE = import.meta.dirname;
 const OUT = process.argv[2] ?? join(HERE, "dist");
 const MODULES = join(HERE, "node_modules");
@@ -18,6 +25,9 @@ const ASSETS = [
   "onnxruntime-web/dist/ort-wasm-simd-threaded.wasm",
   "onnxruntime-web/dist/ort-wasm-simd-threaded.asyncify.wasm",
 ];
+
+/** Loaded when they are first wanted. */
+const LATER = ["runtimes/tfjs.js", "runtimes/onnx.js", "picture.js"];
 
 /**
  * TF.js and Emscripten look for Node by `process` and then want CommonJS' `require` and
@@ -49,6 +59,21 @@ const leaveOutThreads = {
   },
 };
 
+/**
+ * Nothing is trained in a page: gradients and optimizers stay out, as in TF.js' own custom modules
+ * (tfjs/tools/custom_module), which put `dist/base` in the place of the whole core.
+ * @type {import("esbuild").Plugin}
+ */
+const leaveOutTraining = {
+  name: "leave-out-training",
+  setup(builder) {
+    builder.onResolve({ filter: /^@tensorflow\/tfjs-core$/ }, () => ({
+      path: join(MODULES, "@tensorflow", "tfjs-core", "dist", "base.js"),
+    }));
+    builder.onLoad({ filter: /tfjs-core[\\/]dist[\\/]register_all_gradients\.js$/ }, () => ({ contents: "" }));
+  },
+};
+
 const described = await Promise.all(
   ASSETS.map(async (path) => {
     const bytes = await readFile(join(MODULES, path));
@@ -57,32 +82,65 @@ const described = await Promise.all(
   }),
 );
 
-await rm(OUT, { recursive: true, force: true });
-await mkdir(OUT, { recursive: true });
-const { metafile } = await build({
+/**
+ * In the one-file builds: what is loaded later is a file of the build in parts, of the same name.
+ * @type {import("esbuild").Plugin}
+ */
+const loadLater = {
+  name: "load-later",
+  setup(builder) {
+    builder.onResolve({ filter: /^\./ }, ({ path, kind }) =>
+      kind === "dynamic-import" ? { path: `./${basename(path)}`, external: true } : undefined,
+    );
+  },
+};
+
+/** @type {import("esbuild").BuildOptions} */
+const COMMON = {
   absWorkingDir: HERE,
-  entryPoints: [
-    { in: "index.js", out: "index" },
-    // A page names it in its one script tag: its address is short.
-    { in: "element/digit-pad.js", out: "digit-pad" },
-    { in: "inspector.js", out: "inspector" },
-    { in: "node/host.js", out: "node/host" },
-    { in: "browser/host.js", out: "browser/host" },
-  ],
   outdir: OUT,
   bundle: true,
-  splitting: true,
   format: "esm",
   platform: "browser",
   target: "es2022",
   minify: true,
   legalComments: "linked",
-  chunkNames: "[name]-[hash]",
   external: ["node:*", "module", "worker_threads", "fs"],
   define: { PLAYER_ASSETS: JSON.stringify(Object.fromEntries(described)) },
-  plugins: [leaveOutThreads, hideNode],
   logLevel: "warning",
+};
+
+await rm(OUT, { recursive: true, force: true });
+await mkdir(OUT, { recursive: true });
+await build({
+  ...COMMON,
+  entryPoints: [
+    { in: "index.js", out: "index" },
+    // A page names it in its one script tag: its address is short.
+    { in: "element/digit-pad.js", out: "digit-pad" },
+    { in: "inspector.js", out: "inspector" },
+  ],
+  plugins: [loadLater],
+});
+const { metafile } = await build({
+  ...COMMON,
+  entryPoints: [
+    ...LATER.map((path) => ({ in: path, out: basename(path, ".js") })),
+    { in: "node/host.js", out: "node/host" },
+    { in: "browser/host.js", out: "browser/host" },
+  ],
+  splitting: true,
+  chunkNames: "[name]-[hash]",
+  plugins: [leaveOutThreads, leaveOutTraining, hideNode],
   metafile: true,
+});
+const { outputFiles: [tiny] } = await build({
+  ...COMMON,
+  entryPoints: ["runtimes/tiny.js"],
+  // What the rest of the player has anyway.
+  external: ["../errors.js", "../fetch.js", "../manifest.js"],
+  write: false,
+  legalComments: "none",
 });
 await Promise.all(ASSETS.map((path) => copyFile(join(MODULES, path), join(OUT, basename(path)))));
 // What other sites name in a script tag is pinned there.
@@ -93,5 +151,14 @@ const pinned = await Promise.all(
   }),
 );
 await writeFile(join(OUT, "integrity.json"), `${JSON.stringify(Object.fromEntries(pinned), null, 2)}\n`);
+await run(process.execPath, [join(MODULES, "typescript", "bin", "tsc"), "--project", join(HERE, "tsconfig.types.json"), "--outDir", join(OUT, "types")]);
+// Of what is not reached from there: the libraries' own types.
+await Promise.all(["tfjs", "tfjs-artifacts", "tfjs-cpu", "tfjs-graph", "tfjs-layers", "tfjs-wasm", "tfjs-webgl", "tfjs-webgpu", "onnx"].map((name) => rm(join(OUT, "types", "runtimes", `${name}.d.ts`))));
+await Promise.all(
+  ["index", "digit-pad", "inspector"].map((name) => {
+    const source = name === "digit-pad" ? "element/digit-pad" : name;
+    return writeFile(join(OUT, `${name}.d.ts`), `export * from "./types/${source}.js";\n`);
+  }),
+);
 await copyFile(join(HERE, "element", "custom-elements.json"), join(OUT, "custom-elements.json"));
-await writeFile(join(OUT, "runtimes.json"), `${JSON.stringify(await measureRuntimes(metafile, OUT), null, 2)}\n`);
+await writeFile(join(OUT, "runtimes.json"), `${JSON.stringify(await measureRuntimes(metafile, OUT, tiny.contents), null, 2)}\n`);

@@ -18,8 +18,12 @@ import { RUNTIMES } from "./runtimes/index.js";
  * @property {string} [runtime]
  * @property {string} [backend]
  * @property {string} [format]
- * @property {string} [precision]
+ * @property {string} [precision] Also "smallest": whatever is the fewest bytes, in the tiny runner,
+ *   which weighs next to nothing itself; in the other runtimes the same as "auto", float32.
  */
+
+const SMALLEST = "smallest";
+const SMALL_RUNTIME = "tiny";
 
 /**
  * @param {readonly Artifact[]} artifacts
@@ -34,18 +38,15 @@ export function listCandidates(artifacts, choice) {
     throw new BadInput(`runtime ${runtime}: unknown; known: auto, ${Object.keys(RUNTIMES).join(", ")}`);
   }
   const names = runtime === null ? Object.keys(RUNTIMES) : [runtime];
-  const wanted = ofPrecision(
-    artifacts.filter((artifact) => matches(asked(choice.format), artifact.format)),
-    asked(choice.precision),
-  );
+  const precision = asked(choice.precision);
+  const offered = artifacts.filter((artifact) => matches(asked(choice.format), artifact.format));
   const found = names.flatMap((name) => {
     const { backends, formats } = RUNTIMES[name];
     return backends
       .filter((one) => matches(backend, one))
       .flatMap((one) =>
         formats.flatMap((format) =>
-          wanted
-            .filter((artifact) => artifact.format === format)
+          ofPrecision(offered.filter((artifact) => artifact.format === format), precision, name)
             .map((artifact) => ({ runtime: name, backend: one, artifact })),
         ),
       );
@@ -59,13 +60,20 @@ export function listCandidates(artifacts, choice) {
 
 /**
  * Without a wish: float32, or whatever there is.
- * @param {readonly Artifact[]} artifacts
+ * @param {readonly Artifact[]} artifacts Of one format.
  * @param {string | null} precision
+ * @param {string} runtime
  */
-function ofPrecision(artifacts, precision) {
-  if (precision !== null) return artifacts.filter((artifact) => artifact.precision === precision);
+function ofPrecision(artifacts, precision, runtime) {
   const exact = artifacts.filter((artifact) => artifact.precision === "float32");
-  return exact.length > 0 ? exact : artifacts;
+  if (precision === SMALLEST && runtime === SMALL_RUNTIME) return [...artifacts].sort((a, b) => sizeOf(a) - sizeOf(b));
+  if (precision === null || precision === SMALLEST) return exact.length > 0 ? exact : artifacts;
+  return artifacts.filter((artifact) => artifact.precision === precision);
+}
+
+/** @param {Artifact} artifact */
+function sizeOf({ files }) {
+  return files.reduce((sum, file) => sum + file.size_bytes, 0);
 }
 
 /** @param {string | undefined} wish */

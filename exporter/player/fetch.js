@@ -38,6 +38,24 @@ export function readerFrom(baseUrl, watch = {}) {
 }
 
 /**
+ * A reader that fetches no file twice, until it is told to forget what it holds.
+ * @param {Reader} read
+ * @returns {{read: Reader, forget: () => void}}
+ */
+export function remembering(read) {
+  /** @type {Map<string, Promise<Uint8Array<ArrayBuffer>>>} */
+  const held = new Map();
+  return {
+    read(path, sizeBytes) {
+      let bytes = held.get(path);
+      if (!bytes) held.set(path, (bytes = read(path, sizeBytes)));
+      return bytes;
+    },
+    forget: () => held.clear(),
+  };
+}
+
+/**
  * @param {URL} url
  * @param {{signal?: AbortSignal, onBytes?: (loadedBytes: number) => void}} [watch]
  * @returns {Promise<Uint8Array<ArrayBuffer>>}

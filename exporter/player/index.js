@@ -6,14 +6,13 @@
  * @module
  */
 
-import { readerFrom, readVerified, fetchBytes } from "./fetch.js";
-import { BadBundle, SelfTestFailed, messageOf } from "./errors.js";
+import { fetchBytes, readVerified, readerFrom, remembering } from "./fetch.js";
+import { BadBundle, SelfTestFailed } from "./errors.js";
 import { listCandidates } from "./candidates.js";
 import { parseGolden } from "./golden.js";
 import { fileAt, parseManifest } from "./manifest.js";
 import { Model } from "./model.js";
-import { RUNTIMES } from "./runtimes/index.js";
-import { selfTest } from "./selftest.js";
+import { choose } from "./trials.js";
 
 export {
   BadBundle, BadInput, PlayerError, RuntimeFailed, SelfTestFailed, UnsupportedModel,
@@ -26,13 +25,7 @@ export { Model } from "./model.js";
  * @typedef {import("./golden.js").Golden} Golden
  * @typedef {import("./manifest.js").Manifest} Manifest
  *
- * @typedef {object} Attempt One candidate that was tried.
- * @property {string} runtime
- * @property {string} backend
- * @property {string} format
- * @property {string} precision
- * @property {boolean} chosen
- * @property {string} reason Why, or why not.
+ * @typedef {import("./trials.js").Attempt} Attempt
  *
  * @typedef {object} Info
  * @property {string} name The bundle's.
@@ -42,6 +35,7 @@ export { Model } from "./model.js";
  * @property {string} precision
  * @property {string} ranOn As the runtime says it.
  * @property {number} sizeBytes Of the artefact's files.
+ * @property {number} latencyMs Median of one sample's predictions on this device, at loading.
  * @property {import("./selftest.js").SelfTest} selfTest
  * @property {readonly Attempt[]} attempts In the order in which they were tried.
  * @property {readonly import("./manifest.js").TensorSpec[]} inputs
@@ -59,7 +53,8 @@ const GOLDEN_NAME = "golden.json";
 const MANIFEST_NAME = "manifest.json";
 
 /**
- * Load the first candidate that gives the stored answers on this machine.
+ * Load the first candidate that gives the stored answers on this machine, or a faster one that
+ * costs no further fetching; `info.attempts` says what was tried, and why one was chosen.
  * @param {string | URL} manifestUrl
  * @param {Options} [options]
  * @returns {Promise<Model>}
@@ -70,63 +65,39 @@ const MANIFEST_NAME = "manifest.json";
  */
 export async function load(manifestUrl, options = {}) {
   const base = new URL(manifestUrl, globalThis.location?.href);
-  const read = options.read ?? readerFrom(base, options);
+  const { read, forget } = remembering(options.read ?? readerFrom(base, options));
   const readAsset = options.readAsset ?? readerFrom(import.meta.url, options);
-  const manifest = parseManifest(decode(await (options.read ? read(MANIFEST_NAME) : fetchBytes(base, options))));
-  const candidates = listCandidates(manifest.artifacts, options);
-  const golden = parseGolden(decode(await readVerified(read, fileAt(manifest, GOLDEN_NAME))));
-  checkGolden(golden, manifest);
-  /** @type {Attempt[]} */
-  const attempts = [];
-  for (const candidate of candidates) {
-    options.signal?.throwIfAborted();
-    const model = await attempt({ manifest, read, readAsset }, golden, candidate, attempts);
-    if (model) return model;
-  }
-  options.signal?.throwIfAborted();
-  const reasons = attempts.map((one) => `${one.runtime} ${one.backend} ${one.format}/${one.precision}: ${one.reason}`);
-  throw new SelfTestFailed(`${manifest.name}: no candidate works here: ${reasons.join("; ")}`);
-}
-
-/**
- * @param {import("./runtimes/index.js").Bundle} bundle
- * @param {Golden} golden
- * @param {Candidate} candidate
- * @param {Attempt[]} attempts Grows by one.
- * @returns {Promise<Model | null>}
- */
-async function attempt(bundle, golden, { runtime, backend, artifact }, attempts) {
-  const { format, precision } = artifact;
-  const record = (/** @type {boolean} */ chosen, /** @type {string} */ reason) =>
-    void attempts.push({ runtime, backend, format, precision, chosen, reason });
-  let session;
+  // The golden vectors have the same name in every bundle: they come along with the manifest.
+  const early = read(GOLDEN_NAME);
+  early.catch(() => {});
   try {
-    const module = await RUNTIMES[runtime].load();
-    session = await module.open(bundle, artifact, backend);
-    const result = await selfTest(session, golden, bundle.manifest, precision);
-    record(result.passed, result.reason || `first that gives the stored answers (${result.rows} rows)`);
-    if (result.passed) return new Model(session, bundle.manifest, describe(bundle.manifest, attempts, session, artifact, result));
-  } catch (error) {
-    record(false, messageOf(error));
+    const manifest = parseManifest(decode(await (options.read ? read(MANIFEST_NAME) : fetchBytes(base, options))));
+    const candidates = listCandidates(manifest.artifacts, options);
+    // The first one's files are wanted in any case, so nobody waits for one to fetch the next.
+    for (const { path, size_bytes: size } of candidates[0].artifact.files) read(path, size).catch(() => {});
+    const golden = parseGolden(decode(await readVerified(read, fileAt(manifest, GOLDEN_NAME))));
+    checkGolden(golden, manifest);
+    const { best, attempts } = await choose({ manifest, read, readAsset }, golden, candidates, options.signal);
+    if (best) return new Model(best.session, manifest, describe(manifest, attempts, best));
+    const reasons = attempts.map((one) => `${one.runtime} ${one.backend} ${one.format}/${one.precision}: ${one.reason}`);
+    throw new SelfTestFailed(`${manifest.name}: no candidate works here: ${reasons.join("; ")}`);
+  } finally {
+    forget();
   }
-  await session?.close();
-  return null;
 }
 
 /**
  * @param {Manifest} manifest
  * @param {readonly Attempt[]} attempts
- * @param {import("./runtimes/index.js").Session} session
- * @param {import("./manifest.js").Artifact} artifact
- * @param {import("./selftest.js").SelfTest} result
+ * @param {import("./trials.js").Trial} best
  * @returns {Readonly<Info>}
  */
-function describe(manifest, attempts, session, artifact, result) {
+function describe(manifest, attempts, { candidate: { runtime, backend, artifact }, session, result, latencyMs }) {
   const { name, inputs, outputs, labels, preprocessing } = manifest;
-  const { runtime, backend, format, precision } = attempts[attempts.length - 1];
+  const { format, precision } = artifact;
   const sizeBytes = artifact.files.reduce((sum, file) => sum + file.size_bytes, 0);
   return Object.freeze({
-    name, runtime, backend, format, precision, ranOn: session.ranOn, sizeBytes,
+    name, runtime, backend, format, precision, ranOn: session.ranOn, sizeBytes, latencyMs,
     selfTest: Object.freeze(result), attempts: Object.freeze([...attempts]),
     inputs, outputs, labels, preprocessing,
   });

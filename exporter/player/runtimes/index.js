@@ -1,8 +1,11 @@
 /**
- * The runtimes that the player knows, in one table. To add one: write a module that exports
- * `open`, add a line to `RUNTIMES`. Each is loaded when it is first wanted, never before.
+ * The runtimes that the player knows, in one table. To add one: write a module that exports `open`
+ * and `isReady`, add a line to `RUNTIMES`. The tiny runner is part of the player; each of the others
+ * is loaded when it is first wanted, never before.
  * @module
  */
+
+import * as tiny from "./tiny.js";
 
 /**
  * @typedef {import("../tensor.js").Tensor} Tensor
@@ -24,6 +27,8 @@
  *
  * @typedef {object} RuntimeModule
  * @property {(bundle: Bundle, artifact: Artifact, backend: string) => Promise<Session>} open
+ * @property {(backend: string, format: string) => boolean} isReady Whether `open` would fetch no
+ *   code: not the backend's, not the format's.
  *
  * @typedef {object} Runtime
  * @property {readonly string[]} formats
@@ -36,7 +41,7 @@ export const RUNTIMES = Object.freeze({
   tiny: {
     formats: ["tfjs-layers"],
     backends: ["js"],
-    load: () => import("./tiny.js"),
+    load: async () => tiny,
   },
   tfjs: {
     formats: ["tfjs-layers", "tfjs-graph"],
@@ -49,3 +54,26 @@ export const RUNTIMES = Object.freeze({
     load: () => import("./onnx.js"),
   },
 });
+
+/** @type {Map<string, RuntimeModule>} */
+const loaded = new Map();
+
+/**
+ * @param {string} name A key of RUNTIMES.
+ * @returns {Promise<RuntimeModule>}
+ */
+export async function loadRuntime(name) {
+  const module = await RUNTIMES[name].load();
+  loaded.set(name, module);
+  return module;
+}
+
+/**
+ * Whether this page holds all of the code already, because it was wanted before.
+ * @param {string} name A key of RUNTIMES.
+ * @param {string} backend
+ * @param {string} format
+ */
+export function isReady(name, backend, format) {
+  return loaded.get(name)?.isReady(backend, format) ?? false;
+}

@@ -25,6 +25,14 @@ const BUILDS = Object.freeze({
   webgpu: { load: () => import("onnxruntime-web/webgpu"), binary: "ort-wasm-simd-threaded.asyncify.wasm" },
 });
 
+/** Builds that are here, with their binaries. @type {Set<string>} */
+const started = new Set();
+
+/** @param {string} backend */
+export function isReady(backend) {
+  return started.has(backend);
+}
+
 /**
  * @param {Bundle} bundle
  * @param {import("./index.js").Artifact} artifact
@@ -43,6 +51,7 @@ export async function open(bundle, artifact, backend) {
   ]);
   ort.env.wasm.wasmBinary = binary;
   const { session, places } = await create(ort, model, backend);
+  started.add(backend);
   const { inputs, outputs } = bundle.manifest;
   checkNames("inputs", inputs, session.inputNames);
   checkNames("outputs", outputs, session.outputNames);

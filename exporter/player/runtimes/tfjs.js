@@ -42,6 +42,9 @@ const DTYPES = Object.freeze({ float32: "float32", float64: "float32", bool: "bo
 // Outside a page TF.js finds no platform, because the bundle hides Node from it (see build.js).
 if (!tf.env().platform) tf.env().setPlatform("player", new PlatformBrowser());
 
+/** Formats whose modules are here. @type {Set<string>} */
+const formats = new Set();
+
 /** The tail of the queue: setting a backend and running on it must not be parted. */
 let queue = Promise.resolve();
 
@@ -66,6 +69,7 @@ export async function open(bundle, artifact, backend) {
   const loadModule = MODELS[/** @type {keyof typeof MODELS} */ (artifact.format)];
   if (!loadModule) throw new BadBundle(`tfjs: ${artifact.format} is no format of TF.js`);
   const [module, artifacts] = await Promise.all([loadModule(), readArtifacts(bundle.read, artifact)]);
+  formats.add(artifact.format);
   const model = await enqueue(async () => {
     await useBackend(bundle, backend);
     return module.load(artifacts, bundle.manifest);
@@ -88,6 +92,11 @@ export async function open(bundle, artifact, backend) {
       }),
     close: () => enqueue(async () => model.dispose()),
   };
+}
+
+/** @type {(backend: string, format: string) => boolean} */
+export function isReady(backend, format) {
+  return formats.has(format) && Boolean(tf.findBackendFactory(backend));
 }
 
 /**

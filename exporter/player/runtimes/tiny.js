@@ -62,6 +62,8 @@ export async function open(bundle, artifact, backend) {
   };
 }
 
+export const isReady = () => true;
+
 /**
  * @param {(sample: Float32Array) => Float32Array[]} trace
  * @param {Layer} output
