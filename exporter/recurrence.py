@@ -23,9 +23,10 @@ def unrolled() -> Iterator[None]:
     """While the block runs, Keras' recurrent layers are traced without lists of tensors.
 
     Step by step where the number of steps is known and at most `LONGEST_STEPS`, else as a loop.
-    Layers that were built with `unroll=True` keep Keras' own way.
+    Layers that were built with `unroll=True` keep Keras' own way. `TimeDistributed` over a layer
+    of Keras' own becomes that layer over a larger batch.
     """
-    import_keras()
+    keras = import_keras()
     import tensorflow as tf
 
     # Private: layers reach it as backend.rnn, and nothing public stands between.
@@ -42,11 +43,55 @@ def unrolled() -> Iterator[None]:
         short = steps is not None and steps <= LONGEST_STEPS
         return (_unroll if short else _loop)(step, inputs, initial_states, **options)
 
+    def distribute(self: Any, inputs: Any, training: Any = None, mask: Any = None) -> Any:
+        if not _is_per_sample(self.layer):
+            return original_call(self, inputs, training=training, mask=mask)
+        return _distribute(self.layer, inputs, training, mask)
+
+    original_call = keras.layers.TimeDistributed.call
     backend.rnn = rnn
+    keras.layers.TimeDistributed.call = distribute
     try:
         yield
     finally:
         backend.rnn = original
+        keras.layers.TimeDistributed.call = original_call
+
+
+def _is_per_sample(layer: Any) -> bool:
+    """Whether a layer treats each sample of a batch alone, as all of Keras' own do in inference.
+
+    Other people's layers, Lambda, and operations between layers may do otherwise.
+    """
+    keras = import_keras()
+    for inner in layer._flatten_layers():
+        if not type(inner).__module__.startswith("keras.") or getattr(inner, "stateful", False):
+            return False
+        if isinstance(inner, keras.layers.Lambda):
+            return False
+        operations = getattr(inner, "operations", ())
+        if not all(isinstance(operation, keras.Layer) for operation in operations):
+            return False
+    return True
+
+
+def _distribute(layer: Any, inputs: Any, training: Any, mask: Any) -> Any:
+    """Time steps become samples, and samples time steps again."""
+    import tensorflow as tf
+
+    options = {}
+    if layer._call_has_mask_arg and mask is not None:
+        options["mask"] = tf.reshape(mask, tf.concat([[-1], tf.shape(mask)[2:]], 0))
+    if layer._call_has_training_arg:
+        options["training"] = training
+    sizes = inputs.shape.as_list()
+    flat = tf.reshape(inputs, tf.concat([[-1], tf.shape(inputs)[2:]], 0))
+    flat.set_shape([None, *sizes[2:]])
+    result = layer.call(flat, **options)
+    steps = tf.shape(inputs)[1] if sizes[1] is None else sizes[1]
+    made = tf.reshape(result, tf.concat([[-1, steps], tf.shape(result)[1:]], 0))
+    made.set_shape([sizes[0], sizes[1], *result.shape[1:]])
+    return made
 
 
 def _unroll(
@@ -114,6 +159,9 @@ def _loop(
     if mask is not None:
         mask = tf.cast(mask, tf.bool)
         mask = mask[..., tf.newaxis] if mask.shape.rank == 2 else mask
+    if go_backwards:
+        flat_inputs = [tf.reverse(x, [axis]) for x in flat_inputs]
+        mask = None if mask is None else tf.reverse(mask, [axis])
 
     def at(x: Any, index: Any) -> Any:
         return tf.gather(x, index, axis=axis)
@@ -123,11 +171,10 @@ def _loop(
         return step(now, tuple(states) + tuple(constants or ()))
 
     def body(time: Any, previous: Any, states: Any, outputs: Any) -> tuple[Any, ...]:
-        index = steps - 1 - time if go_backwards else time
-        output, new_states = call(index, tf.nest.pack_sequence_as(list(initial_states), states))
+        output, new_states = call(time, tf.nest.pack_sequence_as(list(initial_states), states))
         flat = tf.nest.flatten(new_states)
         if mask is not None:
-            choose = _chooser(at(mask, index))
+            choose = _chooser(at(mask, time))
             held = tf.zeros_like(output) if zero_output_for_mask else previous
             output = choose(output, held)
             flat = [choose(n, o) for n, o in zip(flat, states, strict=True)]

@@ -226,7 +226,7 @@ def describe(model: keras.Model, name: str, **details: Any) -> Source:
 
 
 def _with_true_shapes(source: Source) -> Source:
-    """Shapes of outputs as TensorFlow computes them: Keras' own inference is wrong for some.
+    """Shapes and dtypes as TensorFlow computes them: Keras' own inference is wrong for some.
 
     For instance it gives glu the width of its input, and RandomCrop the size of its output.
     """
@@ -235,7 +235,11 @@ def _with_true_shapes(source: Source) -> Source:
     except Exception:  # untraceable, which the formats that trace will say; Keras' shapes stay
         return source
     outputs = tuple(
-        replace(spec, shape=_shape(tensor) if tensor.shape.rank is not None else spec.shape)
+        replace(
+            spec,
+            shape=spec.shape if tensor.shape.rank is None else _shape(tensor),
+            dtype=tensor.dtype.name,
+        )
         for spec, tensor in zip(source.outputs, concrete.outputs, strict=True)
     )
     if outputs == source.outputs:

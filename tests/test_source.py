@@ -122,6 +122,13 @@ def test_shapes_of_outputs_are_those_that_are_computed() -> None:
     assert describe(model, "m").outputs[0].shape == (None, 4)
 
 
+def test_dtypes_of_outputs_are_those_that_are_computed() -> None:
+    start = keras.Input((8,), dtype="int32")
+    model = keras.Model(start, keras.ops.leaky_relu(start))
+    assert model.output.dtype == "int32"  # Keras' own inference
+    assert describe(model, "m").outputs[0].dtype == "float32"
+
+
 def test_free_dimensions_get_a_size_that_the_model_runs_with() -> None:
     start = keras.Input((None, None, 3))
     deep = layers.Conv2D(2, 3, strides=2)(layers.Conv2D(2, 5, strides=2)(start))

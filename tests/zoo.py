@@ -256,6 +256,7 @@ _each({
     "SeparableConv2D/no-bias": _chain((7, 6, 3), lambda: L.SeparableConv2D(4, 3, use_bias=False)),
     "SeparableConv2D/dilated": _chain((8, 8, 3), lambda: L.SeparableConv2D(4, 3, dilation_rate=2)),
     "ConvLSTM1D/plain": _chain((4, 6, 2), lambda: L.ConvLSTM1D(3, 3)),
+    "ConvLSTM3D/plain": _chain((3, 4, 4, 4, 2), lambda: L.ConvLSTM3D(2, 2)),
     "ConvLSTM2D/plain": _chain((3, 6, 6, 2), lambda: L.ConvLSTM2D(3, 3)),
     "ConvLSTM2D/sequences": _chain((3, 6, 6, 2), lambda: L.ConvLSTM2D(
         3, 3, return_sequences=True, padding="same", recurrent_activation="sigmoid")),
@@ -319,6 +320,12 @@ _each({
     "GlobalAveragePooling2D/channels-first": _chain(
         (3, 7, 6), lambda: L.GlobalAveragePooling2D(data_format="channels_first")),
     "GlobalMaxPooling2D/free-size": _chain((None, None, 3), lambda: L.GlobalMaxPooling2D()),
+    "AdaptiveAveragePooling1D/plain": _chain((9, 3), lambda: L.AdaptiveAveragePooling1D(4)),
+    "AdaptiveAveragePooling3D/plain": _chain(
+        (5, 6, 4, 2), lambda: L.AdaptiveAveragePooling3D(3)),
+    "AdaptiveMaxPooling1D/plain": _chain((9, 3), lambda: L.AdaptiveMaxPooling1D(4)),
+    "AdaptiveMaxPooling2D/plain": _chain((7, 6, 3), lambda: L.AdaptiveMaxPooling2D((3, 2))),
+    "AdaptiveMaxPooling3D/plain": _chain((5, 6, 4, 2), lambda: L.AdaptiveMaxPooling3D(3)),
     "AdaptiveAveragePooling2D/plain": _chain((7, 6, 3), lambda: L.AdaptiveAveragePooling2D((3, 2))),
     "ZeroPadding1D/plain": _chain((5, 3), lambda: L.ZeroPadding1D(2)),
     "ZeroPadding1D/unequal": _chain((5, 3), lambda: L.ZeroPadding1D((1, 2))),
@@ -423,6 +430,25 @@ def _encoder_decoder() -> keras.Model:
 
 
 _each({
+    "LSTM/free-length-backwards": _chain(
+        (None, 3), lambda: L.LSTM(4, go_backwards=True, return_sequences=True)),
+    "GRU/free-length-masked-backwards": _chain(
+        (None, 3), lambda: L.Masking(), lambda: L.GRU(4, go_backwards=True, **_OLD_GRU)),
+    "GRU/long": _chain((140, 3), lambda: L.Masking(), lambda: L.GRU(4, reset_after=False)),
+    "Bidirectional/free-length": _chain(
+        (None, 3), lambda: L.Bidirectional(L.LSTM(4, return_sequences=True))),
+    "Bidirectional/free-length-masked": _chain(
+        (None,), lambda: L.Embedding(10, 4, mask_zero=True),
+        lambda: L.Bidirectional(L.LSTM(4)), lambda: L.Dense(1, activation="sigmoid"),
+        dtype="int32"),
+    "TimeDistributed/free-length": _chain((None, 8), lambda: L.TimeDistributed(L.Dense(4))),
+    "TimeDistributed/free-length-conv": _chain(
+        (None, 6, 6, 2), lambda: L.TimeDistributed(L.Conv2D(3, 3)),
+        lambda: L.TimeDistributed(L.Flatten()), lambda: L.LSTM(3)),
+    "TimeDistributed/free-length-lstm": _chain(
+        (None, 5, 2), lambda: L.TimeDistributed(L.LSTM(4))),
+    "TimeDistributed/free-length-model": _chain((None, 8), lambda: L.TimeDistributed(Sequential(
+        [Input((8,)), L.Dense(4, activation="relu"), L.BatchNormalization()]))),
     "GRU/reset-after": _chain((6, 3), lambda: L.GRU(4)),
     "GRU/hard-sigmoid": _chain(
         (6, 3), lambda: L.GRU(4, reset_after=False, recurrent_activation="hard_sigmoid")),
@@ -498,6 +524,11 @@ def _normalization(shape: tuple[int | None, ...], **options: Any) -> Builder:
     return make
 
 
+def _crossed() -> keras.Model:
+    a, b = Input((1,), dtype="int32"), Input((1,), dtype="int32")
+    return Model([a, b], L.HashedCrossing(5)((a, b)))
+
+
 _each({
     "BatchNormalization/plain": _chain((8,), lambda: L.BatchNormalization()),
     "BatchNormalization/rank-4": _chain((5, 4, 3), lambda: L.BatchNormalization()),
@@ -563,6 +594,23 @@ _each({
     "RandomSharpness/plain": _chain((6, 5, 3), lambda: L.RandomSharpness(0.5)),
     "RandomShear/plain": _chain((6, 5, 3), lambda: L.RandomShear(0.1, 0.1)),
     "RandomCrop/plain": _chain((6, 5, 3), lambda: L.RandomCrop(4, 3)),
+    "AugMix/plain": _chain((6, 5, 3), lambda: L.AugMix()),
+    "AutoContrast/plain": _chain((6, 5, 3), lambda: L.AutoContrast()),
+    "ContrastLimitedAdaptiveHistogramEqualization/plain": _chain(
+        (16, 16, 3), lambda: L.ContrastLimitedAdaptiveHistogramEqualization()),
+    "CutMix/plain": _chain((6, 5, 3), lambda: L.CutMix()),
+    "MixUp/plain": _chain((6, 5, 3), lambda: L.MixUp()),
+    "RandAugment/plain": _chain((6, 5, 3), lambda: L.RandAugment()),
+    "Solarization/plain": _chain((6, 5, 3), lambda: L.Solarization()),
+    "Pipeline/plain": _chain(
+        (6, 5, 3), lambda: L.Pipeline([L.Rescaling(0.5), L.CenterCrop(4, 4)])),
+    "HashedCrossing/plain": _crossed,
+    "MelSpectrogram/plain": _chain((400,), lambda: L.MelSpectrogram(
+        fft_length=64, sequence_stride=32, num_mel_bins=8, sampling_rate=8000)),
+    "STFTSpectrogram/plain": _chain((200, 1), lambda: L.STFTSpectrogram(
+        frame_length=32, frame_step=16, fft_length=32)),
+    "STFTSpectrogram/angle": _chain((200, 1), lambda: L.STFTSpectrogram(
+        mode="angle", frame_length=32, frame_step=16, fft_length=32)),
     "Rescaling/plain": _chain((6, 5, 3), lambda: L.Rescaling(1 / 255)),
     "Rescaling/offset": _chain((8,), lambda: L.Rescaling(1 / 127.5, offset=-1)),
     "Rescaling/vector": _chain(
@@ -662,6 +710,12 @@ def _op(function: Callable[[Any], Any], shape: tuple[int, ...] = (4, 3)) -> Buil
     return make
 
 
+def _leaky_relu_of_integers() -> keras.Model:
+    """Keras says int32 of what TensorFlow computes in float32."""
+    start = Input((4,), dtype="int32")
+    return Model(start, ops.leaky_relu(start - 4))
+
+
 _each(
     {
         "ops/add-scalar": _op(lambda x: x + 1.5),
@@ -678,6 +732,9 @@ _each(
         "ops/where": _op(lambda x: ops.where(x > 0, x, 0.1 * x)),
         "ops/erf": _op(lambda x: ops.erf(x)),
         "ops/argmax": _op(lambda x: ops.argmax(x, axis=-1)),
+        "ops/fft": _op(lambda x: list(ops.fft((x, 0.5 * x)))),
+        "ops/istft": _op(lambda x: ops.istft(ops.stft(x, 32, 16, 32), 32, 16, 32), shape=(200,)),
+        "ops/leaky-relu-of-integers": _leaky_relu_of_integers,
         "ops/split": _op(lambda x: ops.split(x, 2, axis=1)),
         "Lambda/plain": _op(lambda x: L.Lambda(lambda t: t * 2)(x)),
     }

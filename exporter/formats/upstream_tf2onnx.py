@@ -105,10 +105,10 @@ def _resize_bilinear(ctx: Any, node: Any, name: str, args: Sequence[Any]) -> Non
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """tf2onnx announces every version and pass at the level of warnings."""
+    """tf2onnx announces every version and pass as a warning, and as errors what is refused here."""
     logger = logging.getLogger("tf2onnx")
     level = logger.level
-    logger.setLevel(logging.ERROR)
+    logger.setLevel(logging.CRITICAL)
     try:
         yield
     finally:

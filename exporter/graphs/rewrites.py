@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from exporter.graphs import arrays, shapes
+from exporter.graphs import arrays, fourier, shapes
 from exporter.graphs.convolutions import (
     bias_of_channels,
     channels_last,
@@ -228,11 +228,18 @@ COMMON: dict[str, Rewrite] = {
     "Conv3DBackpropInputV2": transposed_where_odd,
     "Cross": arrays.cross,
     "Einsum": einsum,
+    "ComplexAbs": fourier.part_of_pair,
     "Erfc": erfc,
+    "FFT": fourier.transform,
+    "IFFT": fourier.transform,
+    "IRFFT": fourier.inverse_real_transform,
+    "Imag": fourier.part_of_pair,
     "Invert": arrays.invert_bits,
     "LeftShift": arrays.shift_bits,
     "OneHot": one_hot,
     "Reshape": reshape,
+    "RFFT": fourier.real_transform,
+    "Real": fourier.part_of_pair,
     "ResizeBicubic": resize_by_matrices,
     "ResizeNearestNeighbor": nearest_by_places,
     "RightShift": arrays.shift_bits,

@@ -80,6 +80,14 @@ FLOATS: dict[str, Operation] = {
         tf.searchsorted(tf.sort(x[:, 0]), x[:, 1]), tf.float32),
     "upper_bound": lambda x, i, b: tf.cast(
         tf.searchsorted(tf.sort(x[:, 0]), x[:, 1], side="right"), tf.float32),
+    "waves": lambda x, i, b: tf.math.real(tf.signal.rfft(x)),
+    "waves_imaginary": lambda x, i, b: tf.math.imag(tf.signal.rfft(x)),
+    "waves_filled_up": lambda x, i, b: tf.abs(tf.signal.rfft(x, [9])),
+    "waves_cut_off": lambda x, i, b: tf.abs(tf.signal.rfft(x, [5])),
+    "complex_waves": lambda x, i, b: tf.math.imag(tf.signal.fft(tf.complex(x, x * x))),
+    "complex_waves_back": lambda x, i, b: tf.math.real(tf.signal.ifft(tf.complex(x, x * x))),
+    "from_waves": lambda x, i, b: tf.signal.irfft(tf.complex(x, x * x)),
+    "from_waves_odd": lambda x, i, b: tf.signal.irfft(tf.complex(x, x * x), [7]),
 }  # fmt: skip
 WHOLE: dict[str, Operation] = {
     "buckets": lambda x, i, b: tf.raw_ops.Bucketize(input=x, boundaries=[-1.0, 0.0, 0.5]),
