@@ -2,9 +2,10 @@
 
     flask --app web run
 
-`bundles` finds and reads, `files` answers with bytes, `pages` with HTML, `headers` says what
-browsers may do with either. Imports `exporter`, never the other way round, and loads neither
-TensorFlow nor a runtime.
+`bundles` finds and reads, `files` answers with bytes, `pages` with HTML, `addresses` says where
+things lie for a page, `headers` what browsers may do with either, `snippets` what other sites
+copy, and `freeze` writes all of it as files. Imports `exporter`, never the other way round, and
+loads neither TensorFlow nor a runtime.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 
 from flask import Flask
 
-from web import files, headers, pages
+from web import addresses, files, headers, pages
 
 __all__ = ["create_app"]
 
@@ -26,13 +27,15 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
 
     Args:
         config: Overrides: `BUNDLES`, the folder whose subfolders are bundles (default: the
-            environment's `EXPORTER_MODELS`, else `models` in the working directory).
+            environment's `EXPORTER_MODELS`, else `models` in the working directory);
+            `ADDRESSES`, where files lie under another name.
     """
     # Flask's own static files are tagged by size and time; `files` tags them by their contents.
     app = Flask(__name__, static_folder=None)
     app.config["BUNDLES"] = os.environ.get("EXPORTER_MODELS", "models")
     app.config.from_mapping(config or {})
     app.config["BUNDLES"] = Path(app.config["BUNDLES"]).absolute()
+    addresses.add_to(app)
     app.register_blueprint(pages.blueprint)
     app.register_blueprint(files.blueprint)
     pages.handle_errors(app)

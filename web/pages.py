@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 from flask import Blueprint, Flask, Response, abort, current_app, make_response, render_template
 from werkzeug.exceptions import HTTPException
 
 from exporter.report import wording
-from web import bundles, headers
+from web import bundles, headers, snippets
+from web.addresses import address
+from web.files import PLAYER
 
 DEFAULT = "mlp-128-64"
 """The model that answers first, where it is there."""
@@ -21,25 +26,49 @@ def draw() -> Response | str:
     entries = bundles.entries(current_app.config["BUNDLES"])
     if not any(entry.manifest for entry in entries):
         return render_template("index.html", entries=entries)
-    known = {
-        entry.name: {
-            "artifacts": [
-                {"format": a.format, "precision": a.precision, "size_bytes": a.size_bytes}
-                for a in entry.manifest.artifacts
-            ],
-            "has_report": entry.has_page,
-        }
-        for entry in entries
-        if entry.manifest
-    }
+    known = {entry.name: _described(entry) for entry in entries if entry.manifest}
+    player = json.loads((PLAYER / "runtimes.json").read_bytes())
     response = make_response(
-        render_template("draw.html", entries=entries, bundles=known, default=DEFAULT)
+        render_template("draw.html", entries=entries, bundles=known, player=player, default=DEFAULT)
     )
     response.headers.update(headers.DRAW)
     return response
 
 
+def _described(entry: bundles.Entry) -> dict[str, Any]:
+    """What the page's script must know of a bundle before anything of it is fetched."""
+    assert entry.manifest is not None
+    return {
+        "manifest": address(f"models/{entry.name}/manifest.json"),
+        "artifacts": [
+            {"format": a.format, "precision": a.precision, "size_bytes": a.size_bytes}
+            for a in entry.manifest.artifacts
+        ],
+        "has_report": entry.has_page,
+    }
+
+
+@blueprint.get("/embed/")
+def embedding() -> Response:
+    """What to copy to have a model on another site, and a live example of it."""
+    entries = bundles.entries(current_app.config["BUNDLES"])
+    texts = {
+        entry.name: snippets.for_bundle(entry.manifest, entry.name, "{base}", PLAYER)
+        for entry in entries
+        if entry.manifest
+    }
+    response = make_response(
+        render_template(
+            "snippets.html", entries=entries, texts=texts, snippets=snippets.SNIPPETS,
+            default=DEFAULT,
+        )
+    )  # fmt: skip
+    response.headers.update(headers.DRAW)
+    return response
+
+
 @blueprint.get("/embed/<name>")
+@blueprint.get("/embed/<name>/")
 def embed(name: str) -> Response:
     """The bare element with that bundle's model, for other sites' iframes."""
     if name not in bundles.names(current_app.config["BUNDLES"]):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from werkzeug.serving import make_server
 
 from exporter import browser as browsers
 from exporter.manifest import Artifact, Manifest, TensorSpec, measure
+from tests.web.digit_pad_page import running, serve
 from web import create_app
 
 FILES = {
@@ -73,6 +73,13 @@ def chromium() -> Iterator[Browser]:
         launched.close()
 
 
+@pytest.fixture(scope="module")
+def site() -> Iterator[str]:
+    """The address of the real app over the shipped bundles."""
+    with running(serve()) as address:
+        yield address
+
+
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """A folder with one bundle, a secret beside it and a folder that is no bundle."""
@@ -98,11 +105,5 @@ def client(app: Flask) -> FlaskClient:
 def address(app: Flask) -> Iterator[tuple[str, int]]:
     """Host and port of a real server."""
     server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    try:
+    with running(server):
         yield "127.0.0.1", server.server_port
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

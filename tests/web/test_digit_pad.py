@@ -9,19 +9,13 @@ import pytest
 from playwright.sync_api import Browser
 
 from exporter.golden.drawn_digits import STYLES
-from tests.web.digit_pad_page import MODEL, Pad, running, serve
+from tests.web.digit_pad_page import MODEL, Pad
 
 pytestmark = pytest.mark.browser
 
 ONE = [[[140, 40], [140, 240]]]
 SEVEN = [[[80, 60], [200, 60], [120, 220]]]
 DETAIL = {"label", "probabilities", "runtime", "backend", "precision", "latencyMs", "input"}
-
-
-@pytest.fixture(scope="module")
-def site() -> Iterator[str]:
-    with running(serve()) as address:
-        yield address
 
 
 @pytest.fixture

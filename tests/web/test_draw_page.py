@@ -11,17 +11,11 @@ from PIL import Image, ImageDraw
 from playwright.sync_api import Browser, Page
 
 from exporter.manifest import Manifest
-from tests.web.digit_pad_page import MODEL, MODELS, running, serve
+from tests.web.digit_pad_page import MODEL, MODELS
 
 pytestmark = pytest.mark.browser
 
 SEVEN = [(0.3, 0.2), (0.7, 0.2), (0.45, 0.8)]
-
-
-@pytest.fixture(scope="module")
-def site() -> Iterator[str]:
-    with running(serve()) as address:
-        yield address
 
 
 @pytest.fixture

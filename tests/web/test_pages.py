@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import urljoin
 
 import pytest
 from flask.testing import FlaskClient
@@ -36,7 +37,7 @@ def test_a_bundle_is_listed_with_its_figures_and_artefacts(client: FlaskClient) 
 def test_the_links_of_a_bundle_lead_somewhere(client: FlaskClient, root: Path) -> None:
     write_report(root / "tiny", 3, 0, 0)
     page = client.get("/models/").text
-    links = re.findall(r'href="(/[^"]*)"', page)
+    links = [urljoin("/models/", link) for link in re.findall(r'<a href="([^"]*)"', page)]
     assert "/models/tiny/manifest.json" in links
     assert "/models/tiny/report/report.html" in links
     assert "/models/tiny/README.md" in links
@@ -173,7 +174,8 @@ def test_the_page_to_draw_on_knows_what_each_bundle_holds(client: FlaskClient, r
 
 def test_the_bare_element_may_be_framed_by_any_site(client: FlaskClient) -> None:
     response = client.get("/embed/tiny")
-    assert 'src="/models/tiny/manifest.json"' in response.text
+    assert 'src="../models/tiny/manifest.json"' in response.text
+    assert 'src="../../models/tiny/manifest.json"' in client.get("/embed/tiny/").text
     assert "frame-ancestors *" in response.headers["Content-Security-Policy"]
     assert response.headers["Cross-Origin-Embedder-Policy"] == "require-corp"
     assert response.headers["Cross-Origin-Resource-Policy"] == "cross-origin"
@@ -184,7 +186,8 @@ def test_a_page_that_is_not_there_says_so_and_leads_home(client: FlaskClient) ->
     response = client.get("/nothing")
     assert response.status_code == 404
     assert "Not Found" in response.text
-    assert 'href="/"' in response.text
+    assert 'href="./"' in response.text
+    assert 'href="../../"' in client.get("/nothing/at/all").text
 
 
 def test_importing_the_app_loads_no_framework() -> None:

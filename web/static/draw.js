@@ -3,7 +3,6 @@
  * @module
  */
 
-import { elementSnippet, frameSnippet } from "./embed.js";
 import { Layers } from "./layers.js";
 import { keepOffline } from "./offline.js";
 import { fromHash, toHash } from "./permalink.js";
@@ -11,7 +10,7 @@ import { collectPictures, toPixels } from "./pictures.js";
 
 /**
  * @typedef {{format: string, precision: string, size_bytes: number}} Artifact
- * @typedef {{artifacts: Artifact[], has_report: boolean}} Bundle
+ * @typedef {{manifest: string, artifacts: Artifact[], has_report: boolean}} Bundle
  */
 
 const FORMATS = /** @type {const} */ ({ tiny: ["tfjs-layers"], tfjs: ["tfjs-layers", "tfjs-graph"], onnx: ["onnx"] });
@@ -46,10 +45,9 @@ function option(value, text) {
 }
 
 /** The runtimes with what they weigh, which is known before anything of them is fetched. */
-async function offerRuntimes() {
-  const response = await fetch("player/runtimes.json");
+function offerRuntimes() {
   /** @type {Record<keyof typeof NAMES, Record<string, {size_bytes: number}>>} */
-  const sizes = await response.json();
+  const sizes = JSON.parse(find("#runtimes").textContent);
   for (const [runtime, backends] of Object.entries(sizes)) {
     const name = NAMES[/** @type {keyof typeof NAMES} */ (runtime)];
     const group = document.createElement("optgroup");
@@ -86,11 +84,15 @@ function apply() {
   const { model, runtime, backend, precision } = chosen();
   if (!model) return;
   told.textContent = "";
-  Object.assign(pad, { runtime, backend, precision, src: `models/${encodeURIComponent(model)}/manifest.json` });
+  const { manifest, has_report: hasReport } = bundles[model];
+  Object.assign(pad, { runtime, backend, precision, src: manifest });
   for (const link of document.querySelectorAll("[data-link]")) {
     const anchor = /** @type {HTMLAnchorElement} */ (link);
-    anchor.href = `models/${encodeURIComponent(model)}/${anchor.dataset.link}`;
-    if (anchor.dataset.link?.startsWith("report")) anchor.hidden = !bundles[model].has_report;
+    anchor.href = new URL(anchor.dataset.link ?? "", new URL(manifest, document.baseURI)).href;
+    if (anchor.dataset.link?.startsWith("report")) anchor.hidden = !hasReport;
+  }
+  for (const link of document.querySelectorAll("[data-embeds]")) {
+    /** @type {HTMLAnchorElement} */ (link).hash = new URLSearchParams({ model }).toString();
   }
   remember();
 }
@@ -161,19 +163,6 @@ find("[data-copies]").addEventListener("click", async () => {
     told.textContent = "The link is in the address bar: the browser does not let the page copy it.";
   }
 });
-find("[data-opens=embed]").addEventListener("click", async () => {
-  const base = new URL(".", location.href).href;
-  const { model } = chosen();
-  const integrity = await (await fetch("player/integrity.json")).json();
-  find("[data-snippet=element]").textContent = elementSnippet(base, model, integrity["digit-pad.js"]);
-  find("[data-snippet=frame]").textContent = frameSnippet(base, model);
-  const frame = document.createElement("iframe");
-  frame.src = `embed/${encodeURIComponent(model)}`;
-  frame.title = `${model}, embedded`;
-  find(".example").replaceChildren(frame);
-  find("#embed").showModal();
-});
-find("#embed").addEventListener("close", () => find(".example").replaceChildren());
 collectPictures(find("input[type=file]"), async (blob) => {
   try {
     const { label } = await pad.read(await toPixels(blob));
@@ -185,7 +174,7 @@ collectPictures(find("input[type=file]"), async (blob) => {
 addEventListener("hashchange", recall);
 
 await customElements.whenDefined("digit-pad");
-await offerRuntimes();
+offerRuntimes();
 recall();
 // When the model is there: what it fetched is part of what is kept.
 pad.addEventListener("load", () => void keepOffline().then((kept) => (document.body.dataset.offline = String(kept))), { once: true });

@@ -1,0 +1,96 @@
+"""What the Embed page offers other sites, pasted into one: two origins, with and without COEP."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser
+
+from tests.web.digit_pad_page import MODEL
+from tests.web.other_site import COPIES, golden_digit, page_with, visited
+from web.snippets import SNIPPETS, VENDORED, __main__, integrity_of
+
+STROKES = [[[80, 60], [200, 60], [120, 220]]]
+READ = """async strokes => {
+  await customElements.whenDefined('digit-pad');
+  const pad = document.querySelector('digit-pad');
+  pad.draw(strokes);
+  return (await pad.predict()).label;
+}"""
+COEP = {"Cross-Origin-Embedder-Policy": "require-corp"}
+ALONE = [one.id for one in SNIPPETS if not one.draws]
+README = Path(__file__).parents[2] / "README.md"
+
+
+@pytest.fixture(scope="module")
+def texts(chromium: Browser, site: str) -> dict[str, str]:
+    """What a visitor copies from the Embed page."""
+    page = chromium.new_page()
+    page.goto(f"{site}/embed/#model={MODEL}")
+    page.locator(".example iframe").wait_for()
+    found = {
+        one.id: page.locator(f"[data-snippet={one.id}]").text_content() or "" for one in SNIPPETS
+    }
+    page.close()
+    return found
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("headers", [{}, COEP], ids=["plain", "coep"])
+def test_the_element_works_on_another_site(
+    chromium: Browser, site: str, texts: dict[str, str], headers: dict[str, str]
+) -> None:
+    with visited(chromium, page_with(texts["element"]), headers, known=(site,)) as (page, faults):
+        assert page.evaluate(READ, STROKES) == "7"
+        assert page.evaluate("crossOriginIsolated") is False
+    assert faults == []
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("headers", [{}, COEP], ids=["plain", "coep"])
+def test_the_frame_works_on_another_site(
+    chromium: Browser, site: str, texts: dict[str, str], headers: dict[str, str]
+) -> None:
+    with visited(chromium, page_with(texts["frame"]), headers, known=(site,)) as (page, faults):
+        page.locator("iframe").scroll_into_view_if_needed()
+        page.frame_locator("iframe").locator("digit-pad canvas").first.wait_for()
+        assert page.frames[1].evaluate(READ, STROKES) == "7"
+    assert faults == []
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("headers", [{}, COEP], ids=["plain", "coep"])
+@pytest.mark.parametrize("way", ALONE)
+def test_the_model_answers_on_another_site_what_keras_answers(
+    chromium: Browser, site: str, texts: dict[str, str], way: str, headers: dict[str, str]
+) -> None:
+    with visited(chromium, page_with(texts[way]), headers, known=(site,)) as (page, faults):
+        page.wait_for_function("window.answer", timeout=60_000)
+        found = page.evaluate("window.answer")
+    assert found == pytest.approx(golden_digit()[1], abs=1e-4)
+    assert faults == []
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("way", ["element", "tfjs-layers", "onnx"])
+def test_a_script_that_was_changed_is_refused(
+    chromium: Browser, site: str, texts: dict[str, str], way: str
+) -> None:
+    wrong = texts[way].replace("sha384-", "sha384-A", 1)
+    with visited(chromium, page_with(wrong), {}, known=(site,)) as (page, faults):
+        page.wait_for_load_state("networkidle")
+        assert page.evaluate("window.answer === undefined")
+        assert page.evaluate("customElements.get('digit-pad') === undefined")
+    assert any("integrity" in fault for fault in faults)
+
+
+@pytest.mark.parametrize("name", VENDORED)
+def test_the_pinned_hashes_are_those_of_the_pinned_packages(name: str) -> None:
+    assert VENDORED[name] == integrity_of(COPIES[name].read_bytes())
+
+
+def test_the_readme_holds_what_the_source_of_the_snippets_says() -> None:
+    readme = README.read_text(encoding="utf-8")
+    assert readme == __main__.rewritten(readme)
+    assert readme.count("```html") == len(SNIPPETS)
