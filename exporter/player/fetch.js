@@ -23,7 +23,8 @@ import { sha256 } from "./sha256.js";
  */
 
 /**
- * A reader of everything below an address.
+ * A reader of everything below an address. What follows a `?` there follows every file's address:
+ * a version makes all of them new at once, whatever caches hold, and a signature opens all of them.
  * @param {string | URL} baseUrl The manifest's, or the player's own.
  * @param {Watch} [watch]
  * @returns {Reader}
@@ -31,7 +32,7 @@ import { sha256 } from "./sha256.js";
 export function readerFrom(baseUrl, watch = {}) {
   const base = new URL(baseUrl, globalThis.location?.href);
   return (path, sizeBytes) =>
-    fetchBytes(new URL(path, base), {
+    fetchBytes(Object.assign(new URL(path, base), { search: base.search }), {
       signal: watch.signal,
       onBytes: (loadedBytes) => watch.onProgress?.({ path, loadedBytes, totalBytes: sizeBytes ?? null }),
     });
