@@ -430,20 +430,26 @@ class _Output:
     def classes(self) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
         """Expected and found top-1 and the oracle's margin, shape (n, positions); None: no classes.
 
-        Probabilities of one unit are a yes or no at 0.5. Values have classes only in rank 2.
+        Probabilities of one unit are a yes or no at 0.5. Values have classes only in rank 2. Where
+        Keras itself answers another class than the oracle, to answer the same as Keras is right.
         """
         if self.discrete or self.oracle.ndim < 2 or self.oracle.shape[-1] == 0:
             return None
         if not self.probabilities and (self.oracle.ndim != 2 or self.oracle.shape[-1] < 2):
             return None
-        oracle, found = (a.reshape(len(a), -1, a.shape[-1]) for a in (self.oracle, self.found))
+        oracle, found, own = (
+            a.reshape(len(a), -1, a.shape[-1]) for a in (self.oracle, self.found, self.reference)
+        )
         if oracle.shape[-1] == 1:
             margin = np.abs(2 * oracle[..., 0] - 1)
-            return (oracle[..., 0] > 0.5) * 1, (found[..., 0] > 0.5) * 1, margin
-        top = np.sort(oracle, axis=-1)[..., -2:]
-        # NaN would win argmax; it is no answer.
-        answers = np.where(np.isfinite(found), found, -np.inf)
-        return oracle.argmax(-1), answers.argmax(-1), top[..., 1] - top[..., 0]
+            expected, answer, keras = ((a[..., 0] > 0.5) * 1 for a in (oracle, found, own))
+        else:
+            top = np.sort(oracle, axis=-1)[..., -2:]
+            margin = top[..., 1] - top[..., 0]
+            # NaN would win argmax; it is no answer.
+            answer = np.where(np.isfinite(found), found, -np.inf).argmax(-1)
+            expected, keras = oracle.argmax(-1), own.argmax(-1)
+        return expected, np.where(answer == keras, expected, answer), margin
 
     def flips(self, index: np.ndarray) -> list[Flip]:
         """The samples whose top-1 differs, the widest margin first."""

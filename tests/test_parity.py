@@ -94,6 +94,18 @@ def test_a_runtime_may_take_subnormal_numbers_as_zero_but_no_larger_ones() -> No
         assert judgement.status == status
 
 
+@pytest.mark.parametrize("width", [1, 3])
+def test_to_answer_as_keras_does_is_right_where_keras_leaves_the_oracle(width: int) -> None:
+    oracle = np.array([[0.1, 0.5, 0.9][:width]], np.float64)
+    reference = np.array([[0.9, 0.5, 0.1][:width]], np.float32)
+    samples = Samples("edge", (np.zeros((1, 1), np.float32),), (reference,), (oracle,))
+    like_keras = judge(samples, [reference.copy()], ["probabilities"], FLOAT32)
+    assert (like_keras.status, like_keras.top1_agreement) == ("passed", 1.0)
+    neither = np.array([[0.2, 0.9, 0.1]], np.float32)
+    if width == 3:
+        assert judge(samples, [neither], ["probabilities"], FLOAT32).flips
+
+
 def test_two_swapped_units_fail() -> None:
     samples = classifier()
     found = samples.reference[0][:, [1, 0, *range(2, 10)]]
@@ -111,6 +123,17 @@ def test_what_is_not_finite_never_equals_a_number(bad: float, precision: str) ->
     judgement = judge_found(samples, found, gate_for(precision, "cpu", pictures=False))
     assert judgement.status == "failed"
     assert "sample 5" in judgement.reason
+
+
+def test_a_report_of_files_that_were_read_is_no_proof() -> None:
+    rows = tuple(
+        Row("onnx", "float32", reader, "file", reader, 1, "passed", samples=3)
+        for reader in ("weights", "manifest", "golden.json")
+    )
+    unrun = Row("onnx", "float32", "tfjs-browser", "wasm", "all", 1, "not_run", "no browser")
+    assert "nothing was compared" in str(ParityReport("some", (*rows, unrun)).verdict())
+    ran = Row("onnx", "float32", "onnxruntime", "cpu", "golden/noise", 1, "passed", samples=8)
+    assert ParityReport("some", (*rows, unrun, ran)).verdict() is None
 
 
 def test_nan_in_both_is_no_agreement() -> None:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from exporter.errors import UnsupportedModel
+from exporter.errors import BadBundle, UnsupportedModel
 from exporter.formats import Exported, Format, Refusal
 
 if TYPE_CHECKING:
@@ -49,12 +49,21 @@ class OnnxFormat(Format):
         return Exported(path, (path,), source.float32.notes)
 
     def weights(self, directory: Path, path: str) -> Mapping[str, np.ndarray]:
-        """Initializers that hold a Keras variable, in Keras' own layout."""
+        """Initializers that hold a Keras variable, in Keras' own layout.
+
+        Raises:
+            BadBundle: The file is no ONNX model, or was cut.
+        """
         import onnx
+        from google.protobuf.message import DecodeError
 
         from exporter.formats.onnx.build import read_variables
 
-        return read_variables(onnx.load(directory / path))
+        try:
+            proto = onnx.load(directory / path)
+        except (OSError, DecodeError) as error:
+            raise BadBundle(f"{directory / path}: an ONNX model expected; {error}") from None
+        return read_variables(proto)
 
 
 def _prepare(source: Source, precision: str) -> Prepared:
