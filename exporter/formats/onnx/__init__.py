@@ -1,7 +1,8 @@
 """ONNX: what onnxruntime opens in Python, and ONNX Runtime Web in a page.
 
 Owns the format: what is refused, which file each precision is. `build` makes the float32 model,
-`precisions` smaller ones, `file` writes them. May import `exporter.graphs`, `exporter.source`,
+`half` and `quantization` make smaller ones (the latter with ranges of `calibration` and numbers of
+`rounding`), `file` writes them. May import `exporter.graphs`, `exporter.source`,
 `exporter.manifest`, `exporter.errors`; onnx is imported on use.
 """
 
@@ -26,6 +27,7 @@ _NOTHING_TO_QUANTIZE = (
     "it has no matrix product or convolution with a constant weight, so nothing would be smaller; "
     "take float32 or float16"
 )
+_NOTHING_TO_MEASURE = "calibration data expected, none found; give data, or take int8"
 
 
 class OnnxFormat(Format):
@@ -67,12 +69,29 @@ class OnnxFormat(Format):
 
 
 def _prepare(source: Source, precision: str) -> Prepared:
-    """The model at that precision, or why there is none; each made once."""
+    """The model at that precision, or why there is none."""
+    from exporter.formats.onnx.file import LARGEST_BYTES
+
+    model, refused = _made(source, precision)
+    if model is not None and model.size_bytes > LARGEST_BYTES:
+        return None, (_refusal(source, (
+            f"the file would have {model.size_bytes / 1e9:.1f} GB, and an ONNX file holds no more "
+            "than 2.1; take a smaller precision, or a format of TF.js, which cuts its weights"
+        )),)  # fmt: skip
+    return model, refused
+
+
+def _made(source: Source, precision: str) -> Prepared:
+    """Each made once."""
     if precision == "float32":
         result: Prepared = source.once("onnx", lambda: _prepare_float32(source))
     else:
         result = source.once(f"onnx/{precision}", lambda: _prepare_small(source, precision))
     return result
+
+
+def _refusal(source: Source, reason: str) -> Refusal:
+    return Refusal(source.model.name, type(source.model).__name__, reason)
 
 
 def _prepare_float32(source: Source) -> Prepared:
@@ -86,26 +105,22 @@ def _prepare_float32(source: Source) -> Prepared:
 
 
 def _prepare_small(source: Source, precision: str) -> Prepared:
-    from exporter.formats.onnx import precisions
+    from exporter.formats.onnx import calibration, half, quantization
 
-    model, refused = _prepare(source, "float32")
+    model, refused = _made(source, "float32")
     if model is None:
         return None, refused
-
-    def refuse(reason: str) -> Prepared:
-        return None, (Refusal(source.model.name, type(source.model).__name__, reason),)
-
     if precision == "float16":
-        return precisions.to_float16(model), ()
+        return half.to_float16(model), ()
     if precision == "int8":
-        if not precisions.quantizable(model):
-            return refuse(_NOTHING_TO_QUANTIZE)
-        return precisions.to_int8(model), ()
+        if not quantization.quantizable(model):
+            return None, (_refusal(source, _NOTHING_TO_QUANTIZE),)
+        return quantization.to_int8(model), ()
     if source.calibration is None:
-        return refuse("calibration data expected, none found; give data, or take int8")
-    measured = precisions.measure(source, sorted(set(model.origins.values())))
+        return None, (_refusal(source, _NOTHING_TO_MEASURE),)
+    measured = calibration.measure(source, sorted(set(model.origins.values())))
     ranges = {new: measured[old] for new, old in model.origins.items() if old in measured}
-    ranges = precisions.carry_over(model.proto.graph, ranges)
-    if not precisions.quantizable(model, ranges):
-        return refuse(_NOTHING_TO_QUANTIZE)
-    return precisions.to_int8_static(model, ranges), ()
+    ranges = calibration.carry_over(model.proto.graph, ranges)
+    if not quantization.quantizable(model, ranges):
+        return None, (_refusal(source, _NOTHING_TO_QUANTIZE),)
+    return quantization.to_int8_static(model, ranges), ()

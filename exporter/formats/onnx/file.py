@@ -19,6 +19,9 @@ _GRAPH_INITIALIZER = 5
 _TENSOR_RAW_DATA = 9
 _BYTES = 2  # the wire type of what has a length
 
+LARGEST_BYTES = 2**31 - 1
+"""No message of protobuf holds more (https://protobuf.dev/programming-guides/proto-limits)."""
+
 
 @dataclass(frozen=True)
 class Large:
@@ -58,6 +61,11 @@ class OnnxModel:
         proto = type(self.proto)()
         proto.CopyFrom(self.proto)
         return OnnxModel(proto, dict(self.large), dict(self.origins))
+
+    @property
+    def size_bytes(self) -> int:
+        """Of the file, within a hundred bytes for each large weight."""
+        return self.proto.ByteSize() + sum(weight.size_bytes for weight in self.large.values())
 
     def complete(self) -> Any:
         """A ModelProto with everything in it."""
