@@ -61,14 +61,19 @@ const leaveOutThreads = {
 
 /**
  * Nothing is trained in a page: gradients and optimizers stay out, as in TF.js' own custom modules
- * (tfjs/tools/custom_module), which put `dist/base` in the place of the whole core.
+ * (tfjs/tools/custom_module), which put `dist/base` in the place of the whole core. What it leaves
+ * to others comes back with `dist/base_side_effects`: without it no tensor can be cloned, and a
+ * layer that passes its input on does just that.
  * @type {import("esbuild").Plugin}
  */
 const leaveOutTraining = {
   name: "leave-out-training",
   setup(builder) {
-    builder.onResolve({ filter: /^@tensorflow\/tfjs-core$/ }, () => ({
-      path: join(MODULES, "@tensorflow", "tfjs-core", "dist", "base.js"),
+    const core = join(MODULES, "@tensorflow", "tfjs-core", "dist");
+    builder.onResolve({ filter: /^@tensorflow\/tfjs-core$/ }, () => ({ path: core, namespace: "tfjs-core" }));
+    builder.onLoad({ filter: /.*/, namespace: "tfjs-core" }, () => ({
+      contents: 'export * from "./base.js"; import "./base_side_effects.js";',
+      resolveDir: core,
     }));
     builder.onLoad({ filter: /tfjs-core[\\/]dist[\\/]register_all_gradients\.js$/ }, () => ({ contents: "" }));
   },
