@@ -60,7 +60,7 @@ export async function choose(bundle, golden, candidates, signal) {
       if (best && !costsNothing(candidate, best.candidate)) continue;
       const trial = await attempt(bundle, golden, candidate, attempts);
       if (!trial) continue;
-      if (best && trial.latencyMs >= CLEARLY * best.latencyMs) {
+      if (best && !isClearlyFaster(trial, best)) {
         others.push(trial);
       } else {
         if (best) others.push(best);
@@ -75,6 +75,11 @@ export async function choose(bundle, golden, candidates, signal) {
     await Promise.all(others.map(({ session }) => session.close()));
   }
   return { best, attempts: best ? attempts.map((one) => tell(one, attempts, best)) : attempts };
+}
+
+/** @type {(one: {latencyMs: number}, other: {latencyMs: number}) => boolean} */
+export function isClearlyFaster(one, other) {
+  return one.latencyMs < CLEARLY * other.latencyMs;
 }
 
 /** @type {(candidate: Candidate, best: Candidate) => boolean} */

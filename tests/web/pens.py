@@ -60,7 +60,8 @@ NAIVE = """async (pad, digits) => {
     }
     small.drawImage(large.canvas, 0, 0, 28, 28);
     const {data} = small.getImageData(0, 0, 28, 28);
-    const found = await model.predict(Float32Array.from({length: 784}, (_, i) => data[4 * i] / 255));
+    const input = Float32Array.from({length: 784}, (_, i) => data[4 * i] / 255);
+    const found = await model.predict(input);
     labels.push(String(found.indexOf(Math.max(...found))));
   }
   return labels;
