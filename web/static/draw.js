@@ -3,13 +3,10 @@
  * @module
  */
 
-import { Layers } from "./layers.js";
-import { keepOffline } from "./offline.js";
 import { fromHash, toHash } from "./permalink.js";
-import { collectPictures, toPixels } from "./pictures.js";
 
 /**
- * @typedef {{format: string, precision: string, size_bytes: number}} Artifact
+ * @typedef {{format: string, precision: string, size_bytes: number, files: string[]}} Artifact
  * @typedef {{manifest: string, artifacts: Artifact[], has_report: boolean}} Bundle
  */
 
@@ -23,7 +20,12 @@ const form = find("form");
 const told = find(".told");
 /** @type {Record<string, Bundle>} */
 const bundles = JSON.parse(find("#bundles").textContent);
-const layers = new Layers(find(".inside"));
+/** Addresses that the browser was asked to fetch. @type {Set<string>} */
+const hinted = new Set();
+/** @type {import("./layers.js").Layers | null} There once the model is: nobody waits for it. */
+let layers = null;
+/** @type {any} The last prediction's detail. */
+let last = null;
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let resting;
 
@@ -79,12 +81,33 @@ function chosen() {
   return { model: form.model.value, runtime, backend, precision: form.precision.value };
 }
 
+/**
+ * Ask for the weights that the tiny runner will want while the manifest is still on its way. What
+ * it is that will be wanted, the player decides; this only saves one journey.
+ */
+function hint() {
+  const { model, runtime, precision } = chosen();
+  if (runtime !== "auto" && runtime !== "tiny") return;
+  const { manifest, artifacts } = bundles[model];
+  const [wanted] = artifacts
+    .filter((one) => one.format === "tfjs-layers" && (precision === "auto" || precision === one.precision))
+    .sort((a, b) => a.size_bytes - b.size_bytes);
+  const base = new URL(manifest, document.baseURI);
+  for (const path of wanted?.files ?? []) {
+    const { href } = Object.assign(new URL(path, base), { search: base.search });
+    if (hinted.has(href)) continue;
+    hinted.add(href);
+    document.head.append(Object.assign(document.createElement("link"), { rel: "preload", as: "fetch", crossOrigin: "anonymous", href }));
+  }
+}
+
 /** Hand the choice to the element. */
 function apply() {
   const { model, runtime, backend, precision } = chosen();
   if (!model) return;
   told.textContent = "";
   const { manifest, has_report: hasReport } = bundles[model];
+  hint();
   Object.assign(pad, { runtime, backend, precision, src: manifest });
   for (const link of document.querySelectorAll("[data-link]")) {
     const anchor = /** @type {HTMLAnchorElement} */ (link);
@@ -135,16 +158,22 @@ function fetchedBytes() {
   return [...sizes.values()].reduce((sum, size) => sum + size, 0);
 }
 
+/** @param {any} info Of the model that answers now. */
+function open(info) {
+  void layers?.open(pad.src, info.precision, info.labels);
+}
+
 pad.addEventListener("load", (/** @type {CustomEvent} */ { detail: info }) => {
   tell("runtime", `${NAMES[/** @type {keyof typeof NAMES} */ (info.runtime)]} ${info.backend}`);
   tell("model", `${bytes(info.sizeBytes)}, ${info.precision}`);
   tell("parity", `${info.selfTest.maxError.toExponential(1)} over ${info.selfTest.rows} samples`);
   tell("fetched", bytes(fetchedBytes()));
-  void layers.open(pad.src, info.precision, info.labels);
+  open(info);
 });
 pad.addEventListener("prediction", (/** @type {CustomEvent} */ { detail }) => {
+  last = detail;
   if (detail.label !== null) tell("latency", `${detail.latencyMs.toFixed(detail.latencyMs < 10 ? 1 : 0)} ms`);
-  layers.show(detail.input, detail.label);
+  layers?.show(detail.input, detail.label);
   tell("fetched", bytes(fetchedBytes()));
   remember();
 });
@@ -163,18 +192,32 @@ find("[data-copies]").addEventListener("click", async () => {
     told.textContent = "The link is in the address bar: the browser does not let the page copy it.";
   }
 });
-collectPictures(find("input[type=file]"), async (blob) => {
-  try {
-    const { label } = await pad.read(await toPixels(blob));
-    told.textContent = label === null ? "No ink was found in that picture." : "";
-  } catch (error) {
-    told.textContent = error instanceof Error ? error.message : String(error);
-  }
-});
 addEventListener("hashchange", recall);
 
 await customElements.whenDefined("digit-pad");
 offerRuntimes();
 recall();
-// When the model is there: what it fetched is part of what is kept.
-pad.addEventListener("load", () => void keepOffline().then((kept) => (document.body.dataset.offline = String(kept))), { once: true });
+pad.addEventListener("load", (/** @type {CustomEvent} */ { detail }) => void addTheRest(detail), { once: true });
+
+/**
+ * What can wait until the model is there.
+ * @param {any} info
+ */
+async function addTheRest(info) {
+  const [{ Layers }, { collectPictures, toPixels }, { keepOffline }] = await Promise.all([
+    import("./layers.js"), import("./pictures.js"), import("./offline.js"),
+  ]);
+  layers = new Layers(find(".inside"));
+  if (last) layers.show(last.input, last.label);
+  open(info);
+  collectPictures(find("input[type=file]"), async (blob) => {
+    try {
+      const { label } = await pad.read(await toPixels(blob));
+      told.textContent = label === null ? "No ink was found in that picture." : "";
+    } catch (error) {
+      told.textContent = error instanceof Error ? error.message : String(error);
+    }
+  });
+  // What the model fetched is part of what is kept.
+  document.body.dataset.offline = String(await keepOffline());
+}

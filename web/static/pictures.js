@@ -35,10 +35,13 @@ export async function toPixels(blob) {
  * @param {(blob: Blob) => void} take
  */
 export function collectPictures(input, take) {
-  input.addEventListener("change", () => {
+  const takeChosen = () => {
     if (input.files?.[0]) take(input.files[0]);
     input.value = "";
-  });
+  };
+  input.addEventListener("change", takeChosen);
+  // Somebody may have been faster than the page.
+  takeChosen();
   document.addEventListener("dragover", (event) => event.preventDefault());
   document.addEventListener("drop", (event) => {
     event.preventDefault();
