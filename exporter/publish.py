@@ -1,9 +1,9 @@
 """Staged folder to published folder, all or nothing.
 
-A bundle is written into a staging folder beside its target, flushed to disk, and swapped in with
-one rename. Whoever reads the target sees the old bundle whole or the new one whole. A process
-that dies leaves at most a staging folder, which the next run sweeps: a staging folder is held by
-a lock on itself for as long as its process lives.
+A bundle, or a site, is written into a staging folder beside its target, flushed to disk, and
+swapped in with one rename. Whoever reads the target sees the old one whole or the new one whole. A
+process that dies leaves at most a staging folder, which the next run sweeps: a staging folder is
+held by a lock on itself for as long as its process lives.
 
 May import `exporter.errors` only.
 """
@@ -19,7 +19,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -31,16 +31,26 @@ _RENAME_SWAP = 2  # sys/stdio.h of macOS
 
 
 @contextmanager
-def staged(target: Path) -> Iterator[Path]:
+def staged(target: Path, refuse: Callable[[Path], None] | None = None) -> Iterator[Path]:
     """A fresh folder beside `target`, published onto it when the block ends well.
 
     Whatever the block raises, `target` stays as it was and the staging folder goes.
+
+    Args:
+        target: The folder to be; only what may be replaced is.
+        refuse: Raises where a folder that is there must stay; by default one that is no bundle.
 
     Raises:
         PublishFailed: The place cannot be written, or the disk is full.
     """
     target = Path(os.path.abspath(target))
-    _refuse_strange_target(target)
+    if target.is_symlink() or (target.exists() and not target.is_dir()):
+        raise PublishFailed(f"{target}: a folder expected, a file or link found; name another")
+    try:
+        if target.exists():
+            (refuse or _refuse_what_is_no_bundle)(target)
+    except OSError as error:
+        raise _failed(target, error) from error
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         _restore(target)
@@ -120,21 +130,16 @@ def _lock(folder: Path) -> int:
     return descriptor
 
 
-def _refuse_strange_target(target: Path) -> None:
-    """Only a bundle, an empty folder or nothing at all is ever replaced."""
-    if target.is_symlink() or (target.exists() and not target.is_dir()):
-        raise PublishFailed(f"{target}: a folder expected, a file or link found; name another")
-    try:
-        strangers = target.exists() and not _has_manifest(target)
-        trained = (target / "keras" / "training.json").exists()
-        ours = ("keras", "report") if trained else ()
-        if strangers and any(path.name not in ours for path in target.iterdir()):
-            raise PublishFailed(
-                f"{target}: holds files but no bundle's manifest.json, so it is no bundle and "
-                "is not replaced; name a new or empty folder"
-            )
-    except OSError as error:
-        raise _failed(target, error) from error
+def _refuse_what_is_no_bundle(target: Path) -> None:
+    """Only a bundle or an empty folder is ever replaced."""
+    trained = (target / "keras" / "training.json").exists()
+    ours = ("keras", "report") if trained else ()
+    strangers = not _has_manifest(target)
+    if strangers and any(path.name not in ours for path in target.iterdir()):
+        raise PublishFailed(
+            f"{target}: holds files but no bundle's manifest.json, so it is no bundle and "
+            "is not replaced; name a new or empty folder"
+        )
 
 
 def _has_manifest(folder: Path) -> bool:

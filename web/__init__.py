@@ -17,7 +17,7 @@ from typing import Any
 
 from flask import Flask
 
-from web import addresses, files, headers, pages
+from web import addresses, encoding, files, headers, pages
 
 __all__ = ["create_app"]
 
@@ -28,11 +28,12 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     Args:
         config: Overrides: `BUNDLES`, the folder whose subfolders are bundles (default: the
             environment's `EXPORTER_MODELS`, else `models` in the working directory);
-            `ADDRESSES`, where files lie under another name.
+            `PLAYER`, the built player; `ADDRESSES`, where files lie under another name.
     """
     # Flask's own static files are tagged by size and time; `files` tags them by their contents.
     app = Flask(__name__, static_folder=None)
     app.config["BUNDLES"] = os.environ.get("EXPORTER_MODELS", "models")
+    app.config["PLAYER"] = files.PLAYER
     app.config.from_mapping(config or {})
     app.config["BUNDLES"] = Path(app.config["BUNDLES"]).absolute()
     addresses.add_to(app)
@@ -40,4 +41,5 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     app.register_blueprint(files.blueprint)
     pages.handle_errors(app)
     headers.add_to(app)
+    encoding.add_to(app)
     return app

@@ -56,7 +56,7 @@ def bundle_file(name: str, path: str) -> Response:
 @blueprint.get("/player/<path:path>")
 def player_file(path: str) -> Response:
     """A file of the built player."""
-    return headers.share(_answer(_lookup(PLAYER, path), path))
+    return headers.share(_answer(_lookup(current_app.config["PLAYER"], path), path))
 
 
 @blueprint.get("/static/<path:path>")

@@ -11,7 +11,6 @@ from werkzeug.exceptions import HTTPException
 from exporter.report import wording
 from web import bundles, headers, snippets
 from web.addresses import address
-from web.files import PLAYER
 
 DEFAULT = "mlp-128-64"
 """The model that answers first, where it is there."""
@@ -26,8 +25,8 @@ def draw() -> Response | str:
     entries = bundles.entries(current_app.config["BUNDLES"])
     if not any(entry.manifest for entry in entries):
         return render_template("index.html", entries=entries)
-    known = {entry.name: _described(entry) for entry in entries if entry.manifest}
-    player = json.loads((PLAYER / "runtimes.json").read_bytes())
+    known = {entry.name: describe(entry) for entry in entries if entry.manifest}
+    player = json.loads((current_app.config["PLAYER"] / "runtimes.json").read_bytes())
     response = make_response(
         render_template("draw.html", entries=entries, bundles=known, player=player, default=DEFAULT)
     )
@@ -35,13 +34,14 @@ def draw() -> Response | str:
     return response
 
 
-def _described(entry: bundles.Entry) -> dict[str, Any]:
-    """What the page's script must know of a bundle before anything of it is fetched."""
+def describe(entry: bundles.Entry) -> dict[str, Any]:
+    """What the page's script must know of a bundle before any file of it is fetched."""
     assert entry.manifest is not None
     return {
         "manifest": address(f"models/{entry.name}/manifest.json"),
         "artifacts": [
             {"format": a.format, "precision": a.precision, "size_bytes": a.size_bytes}
+            | {"files": [file.path for file in a.files]}
             for a in entry.manifest.artifacts
         ],
         "has_report": entry.has_page,
@@ -52,8 +52,9 @@ def _described(entry: bundles.Entry) -> dict[str, Any]:
 def embedding() -> Response:
     """What to copy to have a model on another site, and a live example of it."""
     entries = bundles.entries(current_app.config["BUNDLES"])
+    player = current_app.config["PLAYER"]
     texts = {
-        entry.name: snippets.for_bundle(entry.manifest, entry.name, "{base}", PLAYER)
+        entry.name: snippets.for_bundle(entry.manifest, entry.name, "{base}", player)
         for entry in entries
         if entry.manifest
     }

@@ -11,7 +11,7 @@ import os
 import click
 
 from exporter import __version__
-from exporter.cli import bundle, learning
+from exporter.cli import bundle, learning, site
 from exporter.cli.shell import Commands
 
 
@@ -39,5 +39,6 @@ for command in (
     bundle.parity,
     bundle.verify,
     bundle.predict,
+    site.site,
 ):
     main.add_command(command)

@@ -1,0 +1,47 @@
+"""A plain static server, as any host is: no headers of ours, below some path."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Browser, Page
+
+from tests.web.digit_pad_page import running
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    """Python's own static server, which prints nothing."""
+
+    def log_message(self, format: str, *arguments: Any) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def static_host(root: Path) -> Iterator[str]:
+    """Serves a folder on a free port."""
+    handler = partial(Quiet, directory=str(root))
+    with running(ThreadingHTTPServer(("127.0.0.1", 0), handler)) as address:
+        yield address
+
+
+@contextmanager
+def watched(browser: Browser, allowed: str, **options: Any) -> Iterator[tuple[Page, list[str]]]:
+    """A page, and what it prints, what it is blocked from and what it fetches elsewhere."""
+    faults: list[str] = []
+    context = browser.new_context(**options)
+    page = context.new_page()
+    page.on("console", lambda message: faults.append(message.text))
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on(
+        "request",
+        lambda request: (
+            request.url.startswith((allowed, "data:", "blob:")) or faults.append(request.url)
+        ),
+    )
+    yield page, faults
+    context.close()
