@@ -16,6 +16,7 @@ from flask import Response, request
 from playwright.sync_api import Browser, BrowserContext, Page
 from werkzeug.serving import make_server
 
+from exporter.manifest import Manifest
 from web import create_app
 
 ROOT = Path(__file__).parent.parent.parent
@@ -31,6 +32,13 @@ PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Pad</title
 <script type="module" src="/player/digit-pad.js"></script>
 <main><h1>Pad</h1><digit-pad {attributes}></digit-pad></main>
 """
+
+
+def smallest_precision(model: str = MODEL) -> str:
+    """What the element takes unless it is told otherwise: the tiny runner's smallest weights."""
+    artifacts = Manifest.read(MODELS / model).artifacts
+    sizes = {a.precision: a.size_bytes for a in artifacts if a.format == "tfjs-layers"}
+    return min(sizes, key=lambda precision: sizes[precision])
 
 
 def serve() -> Any:

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 from playwright.sync_api import Browser, Page
 
 from exporter.manifest import Manifest
-from tests.web.digit_pad_page import MODEL, MODELS
+from tests.web.digit_pad_page import MODEL, MODELS, smallest_precision
 
 pytestmark = pytest.mark.browser
 
@@ -66,7 +66,7 @@ def test_drawing_shows_the_answer_and_what_was_measured(visit: Callable[..., Pag
     page.locator("digit-pad [part=answer]", has_text="7").wait_for()
     assert fact(page, "runtime") == "tiny js"
     assert "ms" in fact(page, "latency")
-    assert "float32" in fact(page, "model")
+    assert smallest_precision() in fact(page, "model")
     assert "kB" in fact(page, "fetched")
     assert "e-" in fact(page, "parity")
     assert "samples" in fact(page, "parity")

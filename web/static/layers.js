@@ -27,7 +27,7 @@ export class Layers {
   #cells = [];
   /** @type {{layer: number, unit: number} | null} */
   #chosen = null;
-  #input = new Float32Array(SIDE * SIDE);
+  #input = /** @type {Float32Array} */ (new Float32Array(SIDE * SIDE));
   #label = /** @type {string | null} */ (null);
   /** @type {Float32Array[]} */
   #answers = [];
