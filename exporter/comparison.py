@@ -1,8 +1,8 @@
 """Runs every artefact of a bundle in every runtime at hand, and has the answers judged.
 
 Owns the order of work; which samples at which batch sizes is `exporter.schedule`'s, the judgement
-`exporter.parity`'s. May import runtimes, formats, golden, source, activations, schedule,
-parity, gates, manifest and errors.
+`exporter.judgement`'s. May import runtimes, formats, golden, source, activations, schedule,
+judgement, parity, gates, manifest and errors.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ import numpy as np
 
 from exporter import activations, formats, gates, runtimes, schedule
 from exporter.errors import ExporterError, UnsupportedModel
+from exporter.judgement import judge
 from exporter.keras_file import trusting
 from exporter.manifest import Artifact, Manifest
-from exporter.parity import ParityReport, Row, Samples, judge
+from exporter.parity import ParityReport, Row, Samples
 from exporter.samples import stored_answers
 
 if TYPE_CHECKING:

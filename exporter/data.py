@@ -26,6 +26,7 @@ import numpy as np
 from exporter import ink
 from exporter.errors import BadData, DataMissing, MachineFailed
 
+NAMES = ("mnist", "digits")
 MNIST_URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz"
 DOWNLOAD_TIMEOUT_SECONDS = 30.0
 VALIDATION_SHARE = 0.2

@@ -1,7 +1,7 @@
 """The gates: how far an artefact may leave Keras before it is wrong.
 
-Owns the numbers and nothing else; `exporter.parity` applies them. Standard library only. On which
-samples each is applied stands in docs/parity.md.
+Owns the numbers and nothing else; `exporter.judgement` applies them. Standard library only. On
+which samples each is applied stands in docs/parity.md.
 """
 
 from __future__ import annotations
@@ -11,6 +11,9 @@ from dataclasses import dataclass, replace
 HALF_BACKENDS = frozenset({"webgl-half"})
 """GPUs of phones, which compute in 16-bit floats."""
 GPU_BACKENDS = frozenset({"webgl", "webgpu"}) | HALF_BACKENDS
+
+BOUNDED_PRECISIONS = frozenset({"int8-static"})
+"""What cuts inputs off at the range that was measured: edge inputs beyond it are not judged."""
 
 KERAS_ERROR_FACTOR = 4.0
 """A runtime may be this many times as far from Keras as Keras is from its own float64 oracle."""

@@ -18,10 +18,17 @@ from exporter.pipeline import Job, Progress
 
 if TYPE_CHECKING:
     import keras
+    import numpy as np
 
     from exporter.parity import Samples
     from exporter.recipe import Recipe
     from exporter.source import Source
+
+
+ALL = "all"
+"""Of precisions: every one that a format has; those that fail their gate are left out."""
+KERAS = ("keras", "float32")
+MOST_CALIBRATING = 512
 
 
 def is_recipe(subject: str) -> bool:
@@ -48,15 +55,15 @@ def of_model(
 ) -> Job:
     """The job of exporting a user's model; the arguments are those of `exporter.export`.
 
-    `data` is a data set to compare on besides the golden vectors.
+    `data` is a data set to compare on besides the golden vectors, and to measure ranges on.
     """
     from exporter import samples, source
 
     for format in formats or ():
         known_formats.get(format)
     for precision in precisions:
-        if precision not in known_formats.PRECISIONS:
-            known = ", ".join(known_formats.PRECISIONS)
+        if precision not in (*known_formats.PRECISIONS, ALL):
+            known = ", ".join((*known_formats.PRECISIONS, ALL))
             raise BadUsage(f"precision {precision!r}: unknown; known precisions: {known}")
     objects = dict(custom_objects or {})
     if isinstance(model, (str, Path)):
@@ -74,24 +81,36 @@ def of_model(
     described = source.describe(
         model, name or directory.resolve().name, custom_objects=objects, unsafe=unsafe
     )
-    chosen = tuple(formats or (f for f in known_formats.NAMES if f != "keras"))
-    # Each once, however often it was asked for.
-    pairs = list(dict.fromkeys((format, p) for format in chosen for p in precisions))
-    if formats:
-        has = {pair for pair in pairs if pair[1] in known_formats.get(pair[0]).precisions}
-        for precision in precisions:
-            if not any(pair[1] == precision for pair in has):
-                raise BadUsage(f"precision {precision}: none of {', '.join(chosen)} has it")
-        required = frozenset(has)
-    else:
-        required = frozenset()
-    keras_pair = ("keras", "float32")
-    wanted = (keras_pair, *(pair for pair in pairs if pair[0] != "keras"))
+    wanted, required = _choose(formats, precisions)
+    sets = (samples.of_data(data, described),) if data else ()
     return Job(
-        described, directory, wanted, required | {keras_pair},
-        samples=(samples.of_data(data, described),) if data else (),
+        described, directory, (KERAS, *wanted), required | {KERAS}, samples=sets,
+        demanded=frozenset(precisions) - {"float32", ALL} if ALL not in precisions else frozenset(),
+        calibration=_spread(sets[0]) if sets else None,
         strict=strict, on_progress=on_progress,
     )  # fmt: skip
+
+
+def _choose(
+    formats: Sequence[str] | None, precisions: Sequence[str]
+) -> tuple[tuple[tuple[str, str], ...], frozenset[tuple[str, str]]]:
+    """Pairs to write, in the bundle's order, and those that must come out of it."""
+    every = ALL in precisions
+    chosen = [f for f in known_formats.NAMES if f in formats] if formats else known_formats.NAMES
+    has = {name: known_formats.get(name).precisions for name in chosen}
+    named = [p for p in known_formats.PRECISIONS if every or p in precisions]
+    for precision in () if every else named:
+        if formats and not any(precision in have for have in has.values()):
+            raise BadUsage(f"precision {precision}: none of {', '.join(chosen)} has it")
+    pairs = tuple((f, p) for f in chosen for p in named if p in has[f] and f != KERAS[0])
+    must = [pair for pair in pairs if formats and (not every or pair[1] == "float32")]
+    return pairs, frozenset(must)
+
+
+def _spread(samples: Samples) -> tuple[np.ndarray, ...]:
+    """At most MOST_CALIBRATING of the samples' inputs, from all over the set."""
+    step = -(-samples.count // MOST_CALIBRATING)
+    return tuple(array[::step] for array in samples.inputs)
 
 
 def of_recipe(

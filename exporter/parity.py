@@ -1,25 +1,23 @@
-"""Predictions to verdicts: does an artefact answer what Keras answers?
+"""A parity report: samples, rows, verdicts.
 
-Owns the classes of a parity report and the judgement of one row. NumPy, `exporter.gates`,
-`exporter.half_float` and `exporter.errors` only: what runs the artefacts is `exporter.comparison`.
+Owns the classes. NumPy and `exporter.half_float` only: `exporter.judgement` finds a row's verdict,
+`exporter.comparison` runs the artefacts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
 
-from exporter.gates import FLUSHED, KERAS_ERROR_FACTOR, Gate
 from exporter.half_float import HalfFloat
 
 Status = Literal["passed", "failed", "not_run"]
 ON_FILES = frozenset({"weights", "manifest", "golden.json"})
 """What stands for the runtime in rows that read files and run nothing."""
 HISTOGRAM_EDGES = tuple(10.0**power for power in range(-12, 1))
-_MAX_FLIPS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +35,7 @@ class Samples:
         near_ties: Each was made to be nearly a tie between two classes.
         golden: Part of the bundle's golden vectors, so run at every batch size.
         names: The samples' names, for the report.
+        in_range: Of edge inputs: which lie within the ranges of the model's inputs.
     """
 
     name: str
@@ -49,6 +48,7 @@ class Samples:
     near_ties: bool = False
     golden: bool = False
     names: tuple[str, ...] = ()
+    in_range: tuple[bool, ...] = ()
 
     @property
     def count(self) -> int:
@@ -59,7 +59,13 @@ class Samples:
         """`count` samples from the first on, starting over where there are fewer."""
         if count == self.count:
             return self
-        index = np.arange(count) % self.count
+        return self._chosen(np.arange(count) % self.count)
+
+    def within_ranges(self) -> Samples:
+        """Those that lie within the ranges of the model's inputs."""
+        return self._chosen(np.flatnonzero(self.in_range)) if self.in_range else self
+
+    def _chosen(self, index: np.ndarray) -> Samples:
         return replace(
             self,
             inputs=tuple(array[index] for array in self.inputs),
@@ -67,6 +73,7 @@ class Samples:
             oracle=tuple(array[index] for array in self.oracle),
             labels=None if self.labels is None else self.labels[index],
             names=tuple(self.names[i] for i in index) if self.names else (),
+            in_range=tuple(self.in_range[i] for i in index) if self.in_range else (),
         )
 
 
@@ -90,6 +97,9 @@ class Row:
         oracle_max_abs: Against the float64 oracle; `keras_max_abs` is Keras' own.
         worst_sample: Index of the sample with the largest error.
         top1_agreement: Share of samples with the same top-1; None without classes.
+        flips: The first of the samples whose top-1 differs, the widest margin first.
+        flip_count: All of them.
+        accuracy, keras_accuracy: Against the labels, where there are any.
         histogram: Counts of absolute errors between HISTOGRAM_EDGES, one more than edges:
             the first holds what is below the first edge.
         latency_ms: Median time of one call at this batch size.
@@ -120,6 +130,9 @@ class Row:
     worst_sample: int | None = None
     top1_agreement: float | None = None
     flips: tuple[Flip, ...] = ()
+    flip_count: int = 0
+    accuracy: float | None = None
+    keras_accuracy: float | None = None
     histogram: tuple[int, ...] = ()
     latency_ms: float | None = None
     cold_start_ms: float | None = None
@@ -223,271 +236,3 @@ class ParityReport:
             "reported": [dict(item) for item in self.reported],
             "half_float": self.half_float.to_document() if self.half_float else None,
         }
-
-
-@dataclass(frozen=True, slots=True)
-class Judgement:
-    """What `judge` found; becomes part of a `Row`."""
-
-    reason: str
-    samples: int
-    max_abs: float
-    mean_abs: float
-    oracle_max_abs: float
-    keras_max_abs: float
-    worst_sample: int
-    top1_agreement: float | None
-    flips: tuple[Flip, ...]
-    histogram: tuple[int, ...]
-
-    @property
-    def status(self) -> Status:
-        """ "failed" where there is a reason."""
-        return "failed" if self.reason else "passed"
-
-    def fields(self) -> dict[str, Any]:
-        """What of it stands in a `Row`."""
-        return {"status": self.status} | {f.name: getattr(self, f.name) for f in fields(self)}
-
-
-def judge(
-    samples: Samples, found: Sequence[np.ndarray], meanings: Sequence[str], gate: Gate
-) -> Judgement:
-    """Judge one artefact's outputs on one set of samples.
-
-    Args:
-        samples: Inputs with Keras' answers.
-        found: The artefact's outputs, in the order of `samples.reference`.
-        meanings: Per output "probabilities" or "values".
-        gate: How far it may be off.
-
-    Returns:
-        A judgement whose reason is empty exactly when every gate holds on at least one sample.
-        Samples where Keras or the oracle is not finite are left out; where nothing is left, that
-        is a failure.
-    """
-    fault = _structure_fault(samples, found)
-    if fault:
-        return Judgement(fault, 0, np.inf, np.inf, np.inf, np.inf, 0, None, (), ())
-    keep = _finite_samples(samples)
-    if not keep.any():
-        reason = "no sample on which Keras itself is finite, so nothing was compared"
-        return Judgement(reason, 0, np.inf, np.inf, np.inf, np.inf, 0, None, (), ())
-    index = np.flatnonzero(keep)
-    parts = [
-        _Output(
-            reference[keep], oracle[keep], np.asarray(got)[keep], meaning, gate, samples.each_alone
-        )
-        for reference, oracle, got, meaning in zip(
-            samples.reference, samples.oracle, found, meanings, strict=True
-        )
-    ]
-    reasons = [
-        (f"output {number}: " if len(parts) > 1 else "") + reason
-        for number, part in enumerate(parts)
-        for reason in part.faults(index)
-    ]
-    reasons += _accuracy_fault(samples, parts, keep, gate)
-    errors = np.concatenate([part.error.ravel() for part in parts])
-    per_sample = np.max([part.error_per_sample for part in parts], axis=0)
-    agreements = [part.agreement for part in parts if part.agreement is not None]
-    return Judgement(
-        reason="; ".join(reasons),
-        samples=len(index),
-        max_abs=float(errors.max(initial=0.0)),
-        mean_abs=float(errors.mean()) if errors.size else 0.0,
-        oracle_max_abs=max(part.oracle_error for part in parts),
-        keras_max_abs=max(part.keras_error for part in parts),
-        worst_sample=int(index[int(np.argmax(per_sample))]),
-        top1_agreement=min(agreements) if agreements else None,
-        flips=tuple(flip for part in parts for flip in part.flips(index))[:_MAX_FLIPS],
-        histogram=_histogram(errors),
-    )
-
-
-def _structure_fault(samples: Samples, found: Sequence[np.ndarray]) -> str:
-    """Number, shapes and kinds of the outputs; empty where all is well."""
-    if samples.count == 0:
-        return "no samples, so nothing was compared"
-    if len(found) != len(samples.reference):
-        return f"{len(samples.reference)} outputs expected, {len(found)} found"
-    for number, (expected, got) in enumerate(zip(samples.reference, found, strict=True)):
-        if np.shape(got) != expected.shape:
-            return f"output {number}: shape {expected.shape} expected, {np.shape(got)} found"
-        if not _same_kind(expected.dtype, np.asarray(got).dtype):
-            return f"output {number}: {expected.dtype} expected, {np.asarray(got).dtype} found"
-    return ""
-
-
-def _same_kind(expected: np.dtype, found: np.dtype) -> bool:
-    """The nearest dtype of a runtime that has fewer: any float for a float, and so on.
-
-    bfloat16 and float8 have kind "V" in NumPy.
-    """
-    kinds = {"V": "f", "u": "i"}
-    first, second = (kinds.get(kind, kind) for kind in (expected.kind, found.kind))
-    return first == second or {first, second} == {"b", "i"}
-
-
-def _finite_samples(samples: Samples) -> np.ndarray:
-    """Samples, shape (n,) of bool, on which Keras and the oracle are finite in every output."""
-    keep = np.ones(samples.count, bool)
-    for array in (*samples.reference, *samples.oracle):
-        flat = np.asarray(array, np.float64).reshape(len(array), -1)
-        keep &= np.isfinite(flat).all(axis=1)
-    return keep
-
-
-class _Output:
-    """One output of one artefact beside Keras' and the oracle's, on finite samples."""
-
-    def __init__(
-        self, reference: np.ndarray, oracle: np.ndarray, found: np.ndarray, meaning: str,
-        gate: Gate, each_alone: bool,
-    ) -> None:  # fmt: skip
-        self.discrete = reference.dtype.kind in "iub"
-        self.reference = np.asarray(reference, np.float64)
-        self.oracle = np.asarray(oracle, np.float64)
-        self.found = np.asarray(found, np.float64)
-        self.probabilities = meaning == "probabilities"
-        self.gate = gate
-        self.each_alone = each_alone
-        # A NaN or an infinity is never equal to a number.
-        self.error = np.where(np.isfinite(self.found), np.abs(self.found - self.reference), np.inf)
-        self.error_per_sample = self._per_sample(self.error)
-        self.own_error = np.abs(self.reference - self.oracle)
-        self.keras_error = float(self.own_error.max(initial=0.0))
-        self.oracle_error = float(np.abs(self.found - self.oracle).max(initial=0.0))
-
-    def _per_sample(self, array: np.ndarray) -> np.ndarray:
-        return array.reshape(len(array), -1).max(axis=1, initial=0.0)
-
-    def _over_batch(self, array: np.ndarray) -> np.ndarray:
-        """Largest per sample (each alone) or over all, broadcastable against the output."""
-        largest = self._per_sample(array)
-        if not self.each_alone:
-            largest = np.full_like(largest, largest.max(initial=0.0))
-        return largest.reshape(-1, *[1] * (array.ndim - 1))
-
-    def tolerance(self) -> np.ndarray | None:
-        """Elementwise tolerance, shape of the output; None where only top-1 is gated."""
-        gate, own = self.gate, KERAS_ERROR_FACTOR * self._over_batch(self.own_error)
-        magnitude = np.abs(self.reference)
-        scale = self._over_batch(magnitude)
-        if self.discrete:
-            return np.zeros_like(self.reference)
-        if self.probabilities:
-            if gate.max_abs is None:
-                return None
-            limit = np.maximum(gate.max_abs, own) + 0 * magnitude
-        elif gate.rel is not None:
-            assert gate.of_scale is not None
-            strict = np.minimum(gate.rel + gate.rel * magnitude, gate.of_scale * scale)
-            limit = np.maximum(strict, own)
-        elif gate.of_scale is not None:
-            limit = np.maximum(gate.of_scale * np.maximum(scale, 1.0), own) + 0 * magnitude
-        else:
-            return None
-        limit = np.maximum(limit, FLUSHED)
-        if gate.ceiling is not None:
-            limit = np.minimum(limit, gate.ceiling * np.maximum(scale, 1.0))
-        return limit
-
-    def faults(self, index: np.ndarray) -> list[str]:
-        """One line per gate that does not hold."""
-        faults = []
-        if not np.isfinite(self.found).all():
-            where = int(index[int(np.argmax(~np.isfinite(self._finite_view()).all(axis=1)))])
-            faults.append(f"not finite on sample {where}, where Keras is")
-        limit = self.tolerance()
-        if limit is not None and (self.error > limit).any():
-            excess = np.where(limit > 0, self.error / np.maximum(limit, 1e-300), self.error * 1e300)
-            place = np.unravel_index(int(np.argmax(excess)), self.error.shape)
-            faults.append(
-                f"off by {self.error[place]:.3g} on sample {int(index[place[0]])}, "
-                f"{limit[place]:.3g} allowed"
-            )
-        flips = self.flips(index)
-        if self.gate.margin is not None:
-            scale = 1.0 if self.probabilities else max(1.0, np.abs(self.oracle).max(initial=0.0))
-            wide = [flip for flip in flips if flip.margin > self.gate.margin * scale]
-            if wide:
-                worst = max(wide, key=lambda flip: flip.margin)
-                faults.append(
-                    f"top-1 differs on {len(wide)} samples, sample {worst.sample}: "
-                    f"{worst.expected} expected, {worst.found} found, margin {worst.margin:.3g}"
-                )
-        agreement = self.agreement
-        if self.gate.min_agreement is not None and agreement is not None:
-            allowed = self.gate.min_agreement
-            if agreement < allowed:
-                faults.append(f"top-1 agrees on {agreement:.3%}, {allowed:.2%} wanted")
-        return faults
-
-    def _finite_view(self) -> np.ndarray:
-        return self.found.reshape(len(self.found), -1)
-
-    def classes(self) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
-        """Expected and found top-1 and the oracle's margin, shape (n, positions); None: no classes.
-
-        Probabilities of one unit are a yes or no at 0.5. Values have classes only in rank 2. Where
-        Keras itself answers another class than the oracle, to answer the same as Keras is right.
-        """
-        if self.discrete or self.oracle.ndim < 2 or self.oracle.shape[-1] == 0:
-            return None
-        if not self.probabilities and (self.oracle.ndim != 2 or self.oracle.shape[-1] < 2):
-            return None
-        oracle, found, own = (
-            a.reshape(len(a), -1, a.shape[-1]) for a in (self.oracle, self.found, self.reference)
-        )
-        if oracle.shape[-1] == 1:
-            margin = np.abs(2 * oracle[..., 0] - 1)
-            expected, answer, keras = ((a[..., 0] > 0.5) * 1 for a in (oracle, found, own))
-        else:
-            top = np.sort(oracle, axis=-1)[..., -2:]
-            margin = top[..., 1] - top[..., 0]
-            # NaN would win argmax; it is no answer.
-            answer = np.where(np.isfinite(found), found, -np.inf).argmax(-1)
-            expected, keras = oracle.argmax(-1), own.argmax(-1)
-        return expected, np.where(answer == keras, expected, answer), margin
-
-    def flips(self, index: np.ndarray) -> list[Flip]:
-        """The samples whose top-1 differs, the widest margin first."""
-        classes = self.classes()
-        if classes is None:
-            return []
-        expected, found, margin = classes
-        places = np.argwhere(expected != found)
-        flips = [
-            Flip(int(index[p[0]]), int(expected[*p]), int(found[*p]), float(margin[*p]))
-            for p in places
-        ]
-        return sorted(flips, key=lambda flip: -flip.margin)
-
-    @property
-    def agreement(self) -> float | None:
-        """Share of equal top-1 answers."""
-        classes = self.classes()
-        return None if classes is None else float(np.mean(classes[0] == classes[1]))
-
-
-def _accuracy_fault(
-    samples: Samples, parts: list[_Output], keep: np.ndarray, gate: Gate
-) -> list[str]:
-    """Accuracy against the labels, as a share of the oracle's."""
-    if gate.min_accuracy_ratio is None or samples.labels is None:
-        return []
-    classes = parts[0].classes()
-    if classes is None:
-        return []
-    labels = samples.labels[keep]
-    ours, own = (float(np.mean(answer[:, 0] == labels)) for answer in (classes[1], classes[0]))
-    if ours < gate.min_accuracy_ratio * own:
-        return [f"accuracy {ours:.2%}, Keras {own:.2%}, {gate.min_accuracy_ratio:.1%} of it wanted"]
-    return []
-
-
-def _histogram(errors: np.ndarray) -> tuple[int, ...]:
-    edges = np.array([-np.inf, *HISTOGRAM_EDGES, np.inf])
-    finite = np.nan_to_num(errors, nan=np.inf, posinf=1e300)
-    return tuple(int(n) for n in np.histogram(finite, bins=edges)[0])

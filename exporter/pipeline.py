@@ -21,9 +21,11 @@ from exporter import manifest as manifests
 from exporter import publish, runtimes, versions
 from exporter.errors import PackageMissing, ParityFailed, UnsupportedModel
 from exporter.manifest import MANIFEST_NAME, Artifact, Manifest, Skipped
-from exporter.parity import ParityReport, Samples
+from exporter.parity import ParityReport, Row, Samples
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from exporter.source import Source
 
 Progress = Callable[[str], None]
@@ -39,6 +41,10 @@ class Job:
         wanted: (format, precision) pairs in the bundle's order.
         required: Those whose refusal or failure stops the whole export.
         samples: Data sets to compare on besides the golden vectors; for the report only.
+        demanded: Precisions that were asked for by name, whatever the format: one that fails its
+            gate, or that no format can write, stops the whole export.
+        calibration: Inputs on which ranges for static quantisation are measured besides the
+            golden vectors; a recipe has none, because its bundle may not depend on data.
         remarks: What the user is to be told beside the table.
         description: Of the model, for its card.
         extras: Tracked files to copy into the bundle: path in the bundle -> contents.
@@ -50,6 +56,8 @@ class Job:
     wanted: tuple[tuple[str, str], ...]
     required: frozenset[tuple[str, str]]
     samples: tuple[Samples, ...] = ()
+    demanded: frozenset[str] = frozenset()
+    calibration: tuple[np.ndarray, ...] | None = None
     remarks: tuple[str, ...] = ()
     description: str = ""
     extras: Mapping[str, bytes] = field(default_factory=dict)
@@ -84,6 +92,7 @@ def run(job: Job) -> Result:
     with publish.staged(job.directory) as staging:
         vectors = golden.build(job.source)
         (staging / GOLDEN_NAME).write_text(vectors.to_json(), encoding="utf-8")
+        job = replace(job, source=samples.calibrated(job.source, vectors, job.calibration))
         artifacts, skipped = _write_artifacts(job, staging)
         for path, contents in job.extras.items():
             (staging / path).write_bytes(contents)
@@ -122,6 +131,9 @@ def _write_artifacts(job: Job, staging: Path) -> tuple[list[Artifact], list[Skip
             )
         else:
             skipped.append(Skipped(name, precision, reason))
+    for precision in sorted(job.demanded - {artifact.precision for artifact in artifacts}):
+        reasons = "; ".join(f"{s.format}: {s.reason}" for s in skipped if s.precision == precision)
+        raise UnsupportedModel(f"{job.source.name}: {precision} in no format: {reasons}")
     return artifacts, skipped
 
 
@@ -171,7 +183,7 @@ def _decide(
     kept, skipped = [], list(draft.skipped)
     for artifact in draft.artifacts:
         row = failed.get(artifact.id)
-        if row is None or (artifact.format, artifact.precision) in job.required:
+        if row is None or _must_hold(artifact, job, failed):
             kept.append(artifact)
             continue
         reason = f"{row.runtime} {row.backend}, {row.samples_name}: {row.reason}"
@@ -190,6 +202,16 @@ def _decide(
         draft, artifacts=tuple(kept), skipped=tuple(skipped), parity=proof.summary(_everywhere())
     )
     return final, report
+
+
+def _must_hold(artifact: Artifact, job: Job, failed: Mapping[str, Row]) -> bool:
+    """Whether a failure of this artefact stops the export instead of leaving it out.
+
+    A precision asked for by name must hold its gate in each format that is itself in order.
+    """
+    if (artifact.format, artifact.precision) in job.required:
+        return True
+    return artifact.precision in job.demanded and f"{artifact.format}/float32" not in failed
 
 
 def _everywhere() -> frozenset[str]:

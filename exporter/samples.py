@@ -6,7 +6,9 @@ import data, golden, source, parity and errors.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from exporter.golden import Golden
     from exporter.source import Source
 
+DATA_SUFFIX = "-test"
+"""What the name of a data set's samples ends with."""
 CHUNK = 256
 """How many samples Keras is given at once."""
 
@@ -70,6 +74,22 @@ def answers(source: Source, inputs: Sequence[np.ndarray]) -> tuple[np.ndarray, .
     return tuple(np.concatenate(pieces) for pieces in zip(*parts, strict=True))
 
 
+def calibrated(source: Source, golden: Golden, given: Sequence[np.ndarray] | None) -> Source:
+    """The source with the inputs on which static quantisation measures its ranges.
+
+    Those of the golden vectors that lie within the inputs' ranges, so that every machine has the
+    same; and `given`, a user's own data, where its shape allows.
+    """
+    inputs = golden.of_kind(*_CALIBRATING).inputs()
+    if given is not None:
+        if all(a.shape[1:] == b.shape[1:] for a, b in zip(inputs, given, strict=True)):
+            inputs = tuple(np.concatenate(pair) for pair in zip(inputs, given, strict=True))
+        else:
+            inputs = tuple(given)
+    return source.calibrated(inputs)
+
+
+_CALIBRATING = ("picture", "noise", "tie")
 _KINDS = ("picture", "noise", "tie", "edge")
 
 
@@ -82,10 +102,23 @@ def of_golden(golden: Golden, source: Source) -> tuple[Samples, ...]:
         of_arrays(
             f"golden/{kind}", part.inputs(), source, pictures=kind == "picture",
             each_alone=kind == "edge", near_ties=kind == "tie", golden=True, names=part.names,
+            in_range=_in_range(part),
         )
         for kind in _KINDS
         if (part := golden.of_kind(kind)).rows
     )  # fmt: skip
+
+
+def _in_range(golden: Golden) -> tuple[bool, ...]:
+    """Which rows lie within the ranges that noise is drawn from."""
+    from exporter.golden import range_of
+
+    inside = np.ones(len(golden.rows), bool)
+    for spec, array in zip(golden.input_specs, golden.inputs(), strict=True):
+        low, high = range_of(spec)
+        flat = array.reshape(len(array), -1)
+        inside &= ((flat >= low) & (flat <= high)).all(axis=1)
+    return tuple(bool(one) for one in inside)
 
 
 def stored_answers(golden: Golden, sets: Sequence[Samples]) -> tuple[Samples, list[np.ndarray]]:
@@ -132,13 +165,33 @@ def stored_answers(golden: Golden, sets: Sequence[Samples]) -> tuple[Samples, li
 def of_data(name: str, source: Source) -> Samples:
     """The test part of a data set, with its labels.
 
+    Args:
+        name: A known data set, the path of an `mnist.npz`, or that of any `.npz` which holds the
+            model's own inputs (see `exporter.given`).
+        source: The model.
+
     Raises:
         DataMissing: It is not to be had.
+        BadData: The file is not what it should be.
         BadUsage: The model takes something else.
     """
-    from exporter import data
+    from exporter import data, given
 
+    if name not in data.NAMES and not given.is_mnist(name):
+        inputs, labels = given.read(Path(name), source.inputs)
+        return of_arrays(f"{name}{DATA_SUFFIX}", inputs, source, labels=labels)
     dataset = data.load(name)
     labels = dataset.y_test.astype(np.int64)
-    inputs = [data.as_input(dataset.x_test)]
-    return of_arrays(f"{dataset.name}-test", inputs, source, labels=labels)
+    pictures = _as_wanted(data.as_input(dataset.x_test), source)
+    return of_arrays(f"{dataset.name}{DATA_SUFFIX}", [pictures], source, labels=labels)
+
+
+def _as_wanted(pictures: np.ndarray, source: Source) -> np.ndarray:
+    """Digits in 0..1, (n, 28, 28), in the shape and range of the model's only input."""
+    spec = source.inputs[0]
+    if len(source.inputs) == 1 and None not in spec.shape[1:]:
+        shape = [size or 1 for size in spec.shape[1:]]
+        if math.prod(shape) == pictures[0].size:
+            pictures = pictures.reshape(-1, *shape)
+    low, high = spec.value_range or (0.0, 1.0)
+    return (low + (high - low) * pictures).astype(np.float32)

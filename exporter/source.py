@@ -84,7 +84,14 @@ class Source:
         # Stateless: a recurrent layer with stateful=True answers the same every time.
         with keras.StatelessScope(), floats(self.floatx), layer_scopes():
             result = self.model(*packed, training=False)
-        return [tf.cast(y, self._wire(y.dtype.name)) for y in keras.tree.flatten(result)]
+        outputs = keras.tree.flatten(result)
+        if any(isinstance(y, keras.KerasTensor) for y in outputs):
+            raise BadModel(
+                f"model {self.model.name!r}: its call gives a symbolic tensor instead of numbers: "
+                "an operation (cond, scan, map) was given a function that uses tensors of the "
+                "graph around it; make that a layer of its own"
+            )
+        return [tf.cast(y, self._wire(y.dtype.name)) for y in outputs]
 
     def _wire(self, dtype: str) -> str:
         dtype = wire_dtype(dtype, f"model {self.model.name!r}: an output")
@@ -96,6 +103,13 @@ class Source:
         if key not in kept:
             kept[key] = make()
         return kept[key]
+
+    def calibrated(self, inputs: Sequence[np.ndarray]) -> Source:
+        """The same with `calibration`; what was computed of the model is kept."""
+        made = replace(self, calibration=tuple(inputs))
+        kept = {key: value for key, value in self.__dict__.items() if key not in made.__dict__}
+        made.__dict__.update(kept)
+        return made
 
     @cached_property
     def concrete(self) -> tuple[Any, dict[str, tuple[str, str]]]:

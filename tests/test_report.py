@@ -18,8 +18,9 @@ from PIL import Image
 from exporter import browser
 from exporter.errors import MachineFailed
 from exporter.gates import gate_for
+from exporter.judgement import judge
 from exporter.manifest import Artifact, File, Manifest, Skipped, TensorSpec
-from exporter.parity import HISTOGRAM_EDGES, ParityReport, Row, Samples, judge
+from exporter.parity import HISTOGRAM_EDGES, ParityReport, Row, Samples
 from exporter.report import (
     charts,
     model_card,

@@ -51,9 +51,12 @@ def measure(source: Source, wanted: Sequence[str]) -> dict[str, tuple[float, flo
     }
     lows, highs = np.full(len(names), np.inf), np.full(len(names), -np.inf)
     count = len(source.calibration[0])
+    fixed = source.inputs[0].shape[0] if source.inputs[0].shape else None
     with tf.compat.v1.Session(graph=graph.graph) as session:
-        for start in range(0, count, _BATCH):
-            part = [array[start : start + _BATCH] for array in source.calibration]
+        for start in range(0, count, fixed or _BATCH):
+            stop = start + fixed if fixed else min(start + _BATCH, count)
+            # A fixed batch is filled up by starting over.
+            part = [array[np.arange(start, stop) % count] for array in source.calibration]
             feeds = {**beside, **dict(zip(graph.inputs, part, strict=True))}
             for index, (low, high) in enumerate(session.run(fetched, feeds)):
                 lows[index] = min(lows[index], low)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from exporter.gates import Gate, gate_for
-from exporter.parity import Judgement, ParityReport, Row, Samples, judge
+from exporter.judgement import Judgement, judge
+from exporter.parity import ParityReport, Row, Samples
 
 RNG = np.random.default_rng(7)
 FLOAT32 = gate_for("float32", "cpu", pictures=False)
