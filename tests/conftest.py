@@ -79,7 +79,9 @@ def run_exporter() -> Any:
     from exporter.cli import main
 
     def run(*arguments: object) -> Any:
-        return CliRunner().invoke(main, [str(argument) for argument in arguments])
+        return CliRunner().invoke(
+            main, [str(argument) for argument in arguments], prog_name="exporter"
+        )
 
     return run
 

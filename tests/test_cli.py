@@ -74,9 +74,21 @@ def test_bad_input_is_one_line_and_the_right_code(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("arguments", [["export", "--nonsense"], ["nonsense"], ["verify"]])
-def test_bad_usage_is_exit_2(run_exporter: Any, arguments: list[str]) -> None:
-    assert run_exporter(*arguments).exit_code == 2
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (["export", "--nonsense"], ["--nonsense", "exporter export --help"]),
+        (["nonsense"], ["'nonsense'", "exporter --help"]),
+        (["verify"], ["BUNDLE", "exporter verify --help"]),
+    ],
+)
+def test_bad_usage_is_one_line_and_exit_2(
+    run_exporter: Any, arguments: list[str], parts: list[str]
+) -> None:
+    result = run_exporter(*arguments)
+    assert result.exit_code == 2
+    line = only_line(result)
+    assert all(part in line for part in parts), line
 
 
 def test_a_file_that_is_no_model_is_one_line(run_exporter: Any, tmp_path: Path) -> None:

@@ -32,9 +32,14 @@ class Commands(click.Group):
             super().main(*args, **{**kwargs, "standalone_mode": False})
         except click.exceptions.Exit as leave:
             sys.exit(leave.exit_code)
-        except click.ClickException as error:
-            error.show()
+        except click.exceptions.NoArgsIsHelpError as asked:
+            asked.show()
             sys.exit(2)
+        except click.UsageError as error:
+            command = error.ctx.command_path if error.ctx else "exporter"
+            _fail(f"{error.format_message()} See {command} --help", 2)
+        except click.ClickException as error:
+            _fail(error.format_message(), 2)
         except (click.Abort, KeyboardInterrupt):
             _fail("interrupted; what was not finished is not published", 130)
         except ExporterError as error:
