@@ -619,6 +619,8 @@ _each({
     "Resizing/bilinear": _chain((6, 5, 3), lambda: L.Resizing(4, 7)),
     "Resizing/nearest": _chain((6, 5, 3), lambda: L.Resizing(3, 10, interpolation="nearest")),
     "Resizing/bicubic": _chain((6, 5, 3), lambda: L.Resizing(4, 7, interpolation="bicubic")),
+    "Resizing/area": _chain((6, 5, 3), lambda: L.Resizing(3, 5, interpolation="area")),
+    "Resizing/lanczos": _chain((6, 5, 3), lambda: L.Resizing(4, 7, interpolation="lanczos3")),
     "Resizing/crop": _chain((6, 5, 3), lambda: L.Resizing(4, 4, crop_to_aspect_ratio=True)),
     "CenterCrop/plain": _chain((8, 6, 3), lambda: L.CenterCrop(4, 3)),
     "CenterCrop/odd": _chain((7, 6, 3), lambda: L.CenterCrop(4, 3)),
@@ -968,6 +970,23 @@ def _squeezed_into_nested() -> keras.Model:
     return Model(start, _functional_part()(start))
 
 
+@keras.saving.register_keras_serializable("zoo")
+class Sampling(L.Layer):
+    """What a variational autoencoder draws its code with."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.seeds = keras.random.SeedGenerator(3)
+
+    def call(self, mean: Any) -> Any:
+        return mean + keras.random.normal(ops.shape(mean), seed=self.seeds)
+
+
+def _random() -> keras.Model:
+    start = Input((4,))
+    return Model(start, L.Dense(2)(Sampling(name="code")(start)))
+
+
 def _many_layers(count: int) -> Builder:
     return _chain((8,), *[lambda: L.Dense(8, activation="tanh") for _ in range(count)])
 
@@ -1025,6 +1044,8 @@ _each({
     "topology/key-named-like-a-layer": _key_named_like_a_layer,
     "topology/nested-as-output": _nested_as_output,
     "topology/rank-one-inputs": _rank_one_inputs,
+    "topology/seven-axes": _chain((2, 2, 2, 2, 2, 3), lambda: L.Dense(2)),
+    "topology/random": _random,
     "topology/squeezed-into-nested": _squeezed_into_nested,
     "topology/same-tensor-under-two-names": _same_tensor_under_two_names,
     "topology/same-tensor-twice": _op(lambda x: L.Add()([x, x])),
@@ -1169,6 +1190,15 @@ def _duplicate_weight_names() -> keras.Model:
     return Model(start, L.Dense(2, name="dense")(L.Add()([first(start), second(start)])))
 
 
+def _quantised(mode: str) -> Builder:
+    def make() -> keras.Model:
+        model = Sequential([Input((16,)), L.Dense(8, activation="relu"), L.Dense(4)])
+        model.quantize(mode)
+        return model
+
+    return make
+
+
 def _policy(policy: str) -> Builder:
     def make() -> keras.Model:
         x = start = Input((6, 6, 2))
@@ -1189,6 +1219,7 @@ _each({
     "names/percent": _named("100%&?#"),
     "names/duplicate-weights": _duplicate_weight_names,
     "names/looks-like-suffix": _named("dense_1_kernel"),
+    "dtype/quantised-int8": _quantised("int8"),
     "dtype/mixed-float16": _policy("mixed_float16"),
     "dtype/mixed-bfloat16": _policy("mixed_bfloat16"),
     "dtype/bfloat16": _policy("bfloat16"),

@@ -1,8 +1,8 @@
 """Which operations a TF.js graph model may hold, so that it runs on cpu and on wasm alike.
 
 Owns what tensorflowjs' own list of operations does not say: what is on it and has no kernel on one
-of the two backends, needs strings, or answers differently each time. Kernels as registered by
-@tensorflow/tfjs-backend-cpu and -wasm 4.22.0; a test asks them. May import nothing of the project.
+of the two backends or needs strings. Kernels as registered by @tensorflow/tfjs-backend-cpu and
+-wasm 4.22.0; a test asks them. May import `exporter.graphs`.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from exporter.graphs.refusal import RANDOM, is_random
+
 MOST_AXES = 6
 """The largest rank of a tensor in tfjs-core."""
 
 _NO_KERNEL = "TF.js has no kernel for it on wasm"
-_RANDOM = "it is random, so no two runs could be compared"
 _STRINGS = "it works on strings or look-up tables, which wasm does not have"
 _STATE = "it needs lists of tensors, which TF.js does not run"
 
@@ -22,9 +23,6 @@ EXCLUDED: dict[str, str] = {
     **dict.fromkeys(
         ("Complex", "ComplexAbs", "Einsum", "FFT", "IFFT", "IRFFT", "Imag", "RFFT", "Real",
          "RaggedGather", "RaggedRange", "RaggedTensorToTensor"), _NO_KERNEL),
-    **dict.fromkeys(
-        ("Multinomial", "RandomStandardNormal", "RandomUniform", "RandomUniformInt",
-         "TruncatedNormal"), _RANDOM),
     **dict.fromkeys(
         ("HashTable", "HashTableV2", "InitializeTable", "InitializeTableV2", "LookupTableFind",
          "LookupTableFindV2", "LookupTableImport", "LookupTableImportV2", "LookupTableSize",
@@ -60,6 +58,9 @@ def objections(
     """
     for op in graph.get_operations():
         if op.name not in needed:
+            continue
+        if is_random(op.type):
+            yield op.name, RANDOM
             continue
         if op.type not in supported:
             yield op.name, f"TF.js has no operation {op.type}"

@@ -13,37 +13,20 @@ import tensorflow as tf
 from exporter.graphs import shapes
 
 
-def cast_to_bool(op: Any, inputs: list[Any]) -> Any:
-    """Whether x differs from zero; TF.js on wasm cuts fractions off first."""
-    x = inputs[0]
-    if op.outputs[0].dtype != tf.bool or x.dtype == tf.bool:
+def matmul_of_integers(op: Any, inputs: list[Any]) -> Any:
+    """`BatchMatMulV3` of 8-bit integers in float32, which is exact up to 2^24."""
+    x, y = inputs
+    if op.outputs[0].dtype != tf.int32:
         return None
-    return tf.not_equal(x, tf.zeros([], x.dtype))
+    options = {"adj_x": op.get_attr("adj_x"), "adj_y": op.get_attr("adj_y")}
+    made = tf.raw_ops.BatchMatMulV2(x=tf.cast(x, tf.float32), y=tf.cast(y, tf.float32), **options)
+    return tf.cast(tf.round(made), tf.int32)
 
 
-# What hands numbers on without computing with them.
-_CARRIERS = frozenset({
-    "Identity", "Reshape", "Transpose", "ExpandDims", "Squeeze", "Slice", "StridedSlice", "Tile",
-    "GatherV2", "ConcatV2", "Pack", "Pad", "PadV2", "BroadcastTo", "Split", "SplitV", "Unpack",
-    "ReverseV2",
-})  # fmt: skip
-
-
-def cast_to_float(op: Any, inputs: list[Any]) -> Any:
-    """A cast whose result is computed, not relabelled.
-
-    TF.js keeps the integers' buffer under the name float32; an output would be handed out so.
-    """
-    x, result = inputs[0], op.outputs[0]
-    if x.dtype.is_floating or result.dtype != tf.float32:
-        return None
-    readers = result.consumers()
-    if readers and not any(reader.type in _CARRIERS for reader in readers):
-        return None
-    if x.dtype == tf.bool:
-        return tf.where(x, tf.ones([]), tf.zeros([]))
-    made = tf.cast(x, tf.float32)
-    return tf.maximum(made, made)
+def matmul_of_computed_integers(op: Any, inputs: list[Any]) -> Any:
+    """The same where both factors are computed; tf2onnx takes one for a weight and fails."""
+    stored = inputs[1].op.type in ("Const", "Placeholder")
+    return None if stored else matmul_of_integers(op, inputs)
 
 
 def cumulative_product(op: Any, inputs: list[Any]) -> Any:

@@ -7,6 +7,13 @@ from __future__ import annotations
 
 OPERATION = "operation"
 """Stands for the layer's class until the layer is known."""
+RANDOM = "it draws random numbers, so no two answers could be compared"
+_RANDOM = ("Multinomial", "Parameterized", "Random", "TruncatedNormal")
+
+
+def is_random(operation: str) -> bool:
+    """Whether operations of that type answer differently each time."""
+    return operation.removeprefix("Stateless").startswith(_RANDOM)
 
 
 class Refused(Exception):

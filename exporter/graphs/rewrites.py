@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from exporter.graphs import arrays, fourier, shapes
+from exporter.graphs import arrays, casts, fourier, shapes, slices
 from exporter.graphs.convolutions import (
     bias_of_channels,
     channels_last,
@@ -47,67 +47,6 @@ def squeeze_constant(op: Any, inputs: list[Any]) -> Any:
         raw = getattr(tf.raw_ops, op.type)
         return raw(x=y, y=flat) if index == 1 else raw(x=flat, y=y)
     return None
-
-
-def strided_slice(op: Any, inputs: list[Any]) -> Any:
-    """Known sizes read from a shape; and places counted from the end counted from the start.
-
-    TF.js takes the first element where the last is asked for by -1.
-    """
-    x, begin, end, stride = inputs
-    masks = {name: op.get_attr(f"{name}_mask") for name in ("begin", "end", "shrink_axis")}
-    begins, ends, strides = (tf.get_static_value(v) for v in (begin, end, stride))
-    if begins is None or ends is None or strides is None or op.get_attr("ellipsis_mask"):
-        return None
-    if op.get_attr("new_axis_mask") or x.shape.rank is None:
-        return None
-    if x.op.type == "Shape" and masks["shrink_axis"] == 1:
-        size = x.op.inputs[0].shape[int(begins[0])]
-        if size is not None:
-            return tf.constant(size, op.outputs[0].dtype)
-    return _from_the_start(x, begins, ends, strides, masks)
-
-
-def integers_by_steps(op: Any, inputs: list[Any]) -> Any:
-    """Every n-th of integers or booleans: TF.js on wasm reads them as floats; it gathers them."""
-    x, *bounds = inputs
-    known = [tf.get_static_value(v) for v in bounds]
-    if x.dtype.is_floating or any(v is None for v in known) or set(known[2]) == {1}:
-        return None
-    if any(op.get_attr(f"{name}_mask") for name in ("ellipsis", "new_axis", "shrink_axis")):
-        return None
-    for axis, (begin, end, step) in enumerate(zip(*known, strict=True)):
-        first = None if op.get_attr("begin_mask") >> axis & 1 else int(begin)
-        last = None if op.get_attr("end_mask") >> axis & 1 else int(end)
-        if (first, last, int(step)) == (None, None, 1):
-            continue
-        if x.shape[axis] is None:
-            return None
-        places = np.arange(x.shape[axis])[slice(first, last, int(step))]
-        if len(places) != x.shape[axis] or int(step) != 1:
-            x = tf.gather(x, tf.constant(places, tf.int32), axis=axis)
-    return x
-
-
-def _from_the_start(x: Any, begins: Any, ends: Any, strides: Any, masks: dict[str, int]) -> Any:
-    new_begins, new_ends = [int(n) for n in begins], [int(n) for n in ends]
-    for axis, size in enumerate(x.shape.as_list()[: len(new_begins)]):
-        bit = 1 << axis
-        shrink = bool(masks["shrink_axis"] & bit)
-        if new_begins[axis] < 0 and not (masks["begin"] & bit and not shrink):
-            if size is None or strides[axis] < 0:
-                continue
-            new_begins[axis] = max(new_begins[axis] + size, 0)
-        if shrink:
-            new_ends[axis] = new_begins[axis] + 1 if new_begins[axis] >= 0 else new_ends[axis]
-        elif new_ends[axis] < 0 < strides[axis] and not masks["end"] & bit and size is not None:
-            new_ends[axis] = max(new_ends[axis] + size, 0)
-    if new_begins == list(begins) and new_ends == list(ends):
-        return None
-    return tf.strided_slice(
-        x, new_begins, new_ends, [int(n) for n in strides],
-        begin_mask=masks["begin"], end_mask=masks["end"], shrink_axis_mask=masks["shrink_axis"],
-    )  # fmt: skip
 
 
 def erfc(op: Any, inputs: list[Any]) -> Any:
@@ -240,14 +179,16 @@ COMMON: dict[str, Rewrite] = {
     "Reshape": reshape,
     "RFFT": fourier.real_transform,
     "Real": fourier.part_of_pair,
+    "ResizeArea": resize_by_matrices,
     "ResizeBicubic": resize_by_matrices,
     "ResizeNearestNeighbor": nearest_by_places,
     "RightShift": arrays.shift_bits,
     "Rint": rint,
     "Roll": arrays.roll,
+    "ScaleAndTranslate": resize_by_matrices,
     "SoftmaxCrossEntropyWithLogits": arrays.softmax_cross_entropy,
     "SparseSoftmaxCrossEntropyWithLogits": arrays.softmax_cross_entropy_of_classes,
-    "StridedSlice": strided_slice,
+    "StridedSlice": slices.strided_slice,
     "UnsortedSegmentSum": arrays.sum_of_segments,
 }
 TFJS: dict[str, Rewrite] = {
@@ -257,7 +198,7 @@ TFJS: dict[str, Rewrite] = {
     "DepthwiseConv2dNative": first(channels_last, same_by_hand),
     "MaxPool": channels_last,
     "BiasAdd": bias_of_channels,
-    "Cast": first(arrays.cast_to_bool, arrays.cast_to_float),
+    "Cast": first(casts.cast_to_bool, casts.cast_to_number),
     "Conv2D": first(channels_last, grouped, same_by_hand),
     "Conv2DBackpropInput": first(channels_last, transposed_where_odd),
     "Conv3D": first(channels_last, grouped, same_by_hand),
@@ -265,6 +206,7 @@ TFJS: dict[str, Rewrite] = {
     "Cumprod": axis_from_the_start,
     "Cumsum": axis_from_the_start,
     "BatchMatMulV2": arrays.matmul_in_batches,
+    "BatchMatMulV3": arrays.matmul_of_integers,
     "GatherV2": arrays.gather_in_batches,
     "MatrixBandPart": band_part,
     "MatrixDiagPartV3": arrays.diagonal_part,
@@ -278,13 +220,14 @@ TFJS: dict[str, Rewrite] = {
     "SelectV2": arrays.select_bools,
     "Softsign": softsign,
     "SpaceToDepth": arrays.space_to_depth,
-    "StridedSlice": first(strided_slice, integers_by_steps),
+    "StridedSlice": first(slices.strided_slice, slices.integers_by_steps),
     "TruncateDiv": arrays.truncate_divide,
     "TruncateMod": arrays.truncate_modulo,
     "Xlogy": arrays.xlogy,
 }
 ONNX: dict[str, Rewrite] = {
     **COMMON,
+    "BatchMatMulV3": arrays.matmul_of_computed_integers,
     "Cumprod": arrays.cumulative_product,
     "Expm1": expm1,
     "FloorDiv": arrays.floor_divide_integers,

@@ -292,3 +292,13 @@ def test_rows_are_not_taken_for_channels(tmp_path: Path) -> None:
     exported = FORMAT.export(describe(keras.Model(start, AddRows()(x)), "m"), "float32", tmp_path)
     (found,) = _predict(tmp_path / exported.path, np.zeros((1, 4, 4, 3), "float32"))
     np.testing.assert_array_equal(found, np.broadcast_to(_rows(), (1, 4, 4, 4)))
+
+
+def test_a_resizing_that_tf2onnx_would_take_for_another_is_refused() -> None:
+    start = keras.Input((None, None, 3))
+    made = layers.Resizing(3, 5, interpolation="area", name="smaller")(start)
+    (refusal,) = FORMAT.refusals(describe(keras.Model(start, made), "m"), "float32")
+    assert (refusal.layer_class, refusal.reason) == (
+        "Resizing",
+        "operation ResizeArea: tf2onnx takes it for bilinear; give Input fixed sizes",
+    )

@@ -93,6 +93,11 @@ WHOLE: dict[str, Operation] = {
     "buckets": lambda x, i, b: tf.raw_ops.Bucketize(input=x, boundaries=[-1.0, 0.0, 0.5]),
     "to_bool": lambda x, i, b: tf.cast(x * 0.3, tf.bool),
     "to_bool_from_integers": lambda x, i, b: tf.cast(i, tf.bool),
+    "product": lambda x, i, b: tf.matmul(
+        tf.cast(i, tf.int8), tf.cast(i - 2, tf.int8), transpose_b=True, output_type=tf.int32
+    ),
+    "from_bool": lambda x, i, b: tf.cast(b, tf.int32),
+    "from_bool_by_way_of_64_bits": lambda x, i, b: tf.cast(tf.cast(b, tf.int64), tf.int32),
     "signbit": lambda x, i, b: keras.ops.signbit(tf.where(b, x * 0.0, x)),
     "argmax": lambda x, i, b: keras.ops.argmax(x, -1),
     "choice_of_bools": lambda x, i, b: tf.where(i > 1, b, x > 0),
@@ -114,6 +119,9 @@ WHOLE: dict[str, Operation] = {
 PICTURES: dict[str, Operation] = {
     "bicubic": lambda x, i, b: tf.image.resize(x, (4, 9), "bicubic"),
     "bilinear": lambda x, i, b: tf.image.resize(x, (4, 7)),
+    "area": lambda x, i, b: tf.image.resize(x, (3, 8), "area"),
+    "lanczos": lambda x, i, b: tf.image.resize(x, (3, 8), "lanczos3"),
+    "antialiased": lambda x, i, b: tf.image.resize(x, (3, 8), antialias=True),
     "nearest": lambda x, i, b: tf.image.resize(x, (4, 9), "nearest"),
     "nearest_corners": lambda x, i, b: tf.raw_ops.ResizeNearestNeighbor(
         images=x, size=[9, 7], align_corners=True),

@@ -17,7 +17,8 @@ from onnx import TensorProto, helper, numpy_helper
 from exporter.formats import upstream_tf2onnx
 from exporter.formats.onnx import names
 from exporter.formats.onnx.file import Large, OnnxModel
-from exporter.graphs.refusal import Refused
+from exporter.graphs.copier import needed_operations
+from exporter.graphs.refusal import RANDOM, Refused, is_random
 from exporter.graphs.rewrites import ONNX
 from exporter.graphs.trace import Graph, trace
 from exporter.keras_file import first_line
@@ -37,6 +38,7 @@ def build(source: Source) -> OnnxModel:
         Refused: ONNX, tf2onnx or the check has no way for an operation of the model.
     """
     graph = trace(source, ONNX)
+    _check_before(graph)
     beside = {
         f"{name}:0": weight
         for name, weight in graph.weights.items()
@@ -75,6 +77,20 @@ def read_variables(proto: Any) -> dict[str, np.ndarray]:
             path, order = known[tensor.name]
             found[path] = numpy_helper.to_array(tensor).transpose(np.argsort(order))
     return found
+
+
+_MISREAD = {"ResizeArea": "tf2onnx takes it for bilinear; give Input fixed sizes"}
+"""What tf2onnx converts, and wrongly; `exporter.graphs` replaces it where it can."""
+
+
+def _check_before(graph: Graph) -> None:
+    """Refuse what tf2onnx would get wrong in silence, or what is random."""
+    needed = needed_operations(graph.outputs)
+    for op in graph.graph.get_operations():
+        if op.name in needed and op.type in _MISREAD:
+            raise Refused(*graph.layer_of(op.name), f"operation {op.type}: {_MISREAD[op.type]}")
+        if op.name in needed and is_random(op.type):
+            raise Refused(*graph.layer_of(op.name), RANDOM)
 
 
 def _check_operations(proto: Any, graph: Graph) -> None:

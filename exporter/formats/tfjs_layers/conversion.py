@@ -23,6 +23,8 @@ from exporter.formats.tfjs_layers.writer import Book, Refused, Writer
 from exporter.manifest import TensorSpec
 from exporter.source import Source, wire_dtype
 
+MOST_AXES = 6
+"""The largest rank of a tensor in tfjs-core."""
 WAY_OUT = "tfjs-graph and onnx can take it"
 _OTHER_WAYS = {
     "Lambda": "make it a layer of Keras; tfjs-graph and onnx can take it with --unsafe",
@@ -172,6 +174,9 @@ class _Converter:
         return states
 
     def _check(self, writer: Writer, use: Use, outputs: Sequence[Tensor]) -> None:
+        for shape in writer.shapes:
+            if len(shape) > MOST_AXES:
+                writer.refuse(f"TF.js has tensors of up to {MOST_AXES} axes, this has {len(shape)}")
         for tensor, shape, keras_tensor in zip(outputs, writer.shapes, use.outputs, strict=True):
             if not _agree(tensor.shape, shape):
                 writer.refuse(
