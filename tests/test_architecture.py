@@ -23,6 +23,7 @@ FLOORS = (
     ("exporter.jobs",),
     ("exporter.pipeline", "exporter.trained"),
     ("exporter.comparison",),
+    ("exporter.check",),
     ("exporter.samples", "exporter.predictor", "exporter.report", "exporter.train"),
     ("exporter.architecture", "exporter.augment"),
     ("exporter.evaluate", "exporter.evaluation_page"),

@@ -11,7 +11,7 @@ import os
 import click
 
 from exporter import __version__
-from exporter.cli import bundle, learning, site
+from exporter.cli import bundle, check, learning, site
 from exporter.cli.shell import Commands
 
 
@@ -40,5 +40,6 @@ for command in (
     bundle.verify,
     bundle.predict,
     site.site,
+    check.check,
 ):
     main.add_command(command)

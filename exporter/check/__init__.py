@@ -1,0 +1,123 @@
+"""A deployed bundle, or a page with models, fetched as a browser would and judged.
+
+    report = check("https://models.example.org/models/mlp-128-64/")
+    print([finding.message for finding in report.findings])
+
+`http` fetches, `rules` judge one file, `bundle` a whole bundle, `page` what a page's policies
+block, `policy` reads those, `finding` holds what was found and what to do about it. Imports the
+standard library, `exporter.manifest` and `exporter.errors`; onnx where a model is read. What it is
+told by a server is hostile: addresses stay below the manifest's, sizes and times are bounded.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from urllib.parse import urljoin, urlsplit, urlunsplit
+
+from exporter.check import http, rules
+from exporter.check.bundle import MAX_MANIFEST_BYTES, Tell, check_bundle
+from exporter.check.finding import ERROR, WARNING, Finding, Report
+from exporter.check.page import MAX_SCRIPT_BYTES, Contents, check_page, read_page
+from exporter.manifest import MANIFEST_NAME
+
+__all__ = ["ANYWHERE", "ERROR", "WARNING", "Finding", "Report", "check"]
+
+ANYWHERE = "https://another-site.example"
+"""Stands for any other site, unless `origin` says which."""
+
+
+def check(
+    url: str,
+    *,
+    origin: str | None = None,
+    page: str | None = None,
+    also: Sequence[str] = (),
+    tell: Tell = lambda _: None,
+) -> Report:
+    """Fetch what stands at `url` and everything that it names; say what is wrong.
+
+    Args:
+        url: Of a manifest, of the folder that holds one, or of a page with models.
+        origin: The site whose pages load it: by default any other one; for a page, its own.
+        page: The page that shows the model, where it is another site's.
+        also: Other files that the page needs (.mjs, .wasm, .js).
+        tell: Hears of every file.
+
+    Raises:
+        BadUsage: An address is none of http or https.
+    """
+    http.origin_of(url)
+    asking = http.origin_of(page or origin or ANYWHERE)
+    report = Report(url, asking)
+    manifest_url = _manifest_url(url)
+    shown = None if manifest_url else _page_at(report, url)
+    if shown:
+        answer, contents = shown
+        report.origin = http.origin_of(origin) if origin else http.origin_of(answer.url)
+        _check_page_with_models(report, answer, contents, tell)
+    else:
+        checked = manifest_url or urljoin(_as_folder(url), MANIFEST_NAME)
+        check_bundle(report, checked, page or "", tell)
+        if page and (given := read_page(report, page)):
+            check_page(report, *given, [checked])
+    for one in also:
+        http.origin_of(one)
+        tell(one)
+        _check_other(report, one, page or "")
+    return report
+
+
+def _manifest_url(url: str) -> str | None:
+    """The manifest's address where `url` is that, or a folder that has one."""
+    if urlsplit(url).path.endswith(".json"):
+        return url
+    below = urljoin(_as_folder(url), MANIFEST_NAME)
+    answer = http.get(below, MAX_MANIFEST_BYTES)
+    try:
+        document = json.loads(answer.body) if answer.status == 200 else None
+    except (ValueError, RecursionError):
+        return None
+    # A web app has a manifest.json, too.
+    return below if isinstance(document, dict) and "artifacts" in document else None
+
+
+def _as_folder(url: str) -> str:
+    parts = urlsplit(url)
+    path = parts.path if parts.path.endswith("/") else f"{parts.path}/"
+    return urlunsplit(parts._replace(path=path, query="", fragment=""))
+
+
+def _page_at(report: Report, url: str) -> tuple[http.Answer, Contents] | None:
+    """The page with models at `url`; None where it names none, and so is meant as a bundle."""
+    trial = Report(url, report.origin)
+    shown = read_page(trial, url)
+    if shown is None or not (shown[1].manifests or shown[1].frames):
+        return None
+    report.fetched += trial.fetched
+    report.add(trial.findings)
+    return shown
+
+
+def _check_page_with_models(
+    report: Report, answer: http.Answer, contents: Contents, tell: Tell
+) -> None:
+    asking = report.origin
+    for manifest in contents.manifests:
+        tell(manifest)
+        # A page may read what lies beside it without being allowed to.
+        report.origin = "" if http.origin_of(manifest) == asking else asking
+        check_bundle(report, manifest, answer.url, tell)
+    report.origin = asking
+    check_page(report, answer, contents, contents.manifests)
+
+
+def _check_other(report: Report, url: str, page: str) -> None:
+    answer = http.get(url, MAX_SCRIPT_BYTES, origin=report.origin)
+    report.fetched.append(url)
+    found = [*rules.arrival(answer, url), *rules.not_html(answer, url)]
+    found += rules.mixed(url, page or report.origin)
+    found += rules.sharing(answer, url, report.origin)
+    if answer.status == 200 and not answer.is_html:
+        found += [*rules.media_type(answer, url), *rules.caching(answer, url)]
+    report.add(found)
