@@ -181,7 +181,7 @@ def compare_and_report(
     on_progress: Progress = lambda _: None,
 ) -> ParityReport:
     """`compare`, and the bundle's `report/` written anew."""
-    from exporter import report
+    from exporter import report, shipping
 
     comparison = _Comparison.of(
         directory, runtimes, None, data=data, custom_objects=custom_objects, unsafe=unsafe,
@@ -189,9 +189,11 @@ def compare_and_report(
     )  # fmt: skip
     found = comparison.report
     by_name = {chosen.name: chosen for chosen in comparison.sets}
+    offers = shipping.offers(comparison.manifest, found, directory)
     report.write_report(
-        found, comparison.manifest, directory, samples=by_name, answers=found.answers
-    )
+        found, comparison.manifest, directory, samples=by_name, answers=found.answers,
+        offers=offers,
+    )  # fmt: skip
     return found
 
 

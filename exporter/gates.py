@@ -98,6 +98,5 @@ def gate_for(precision: str, backend: str, *, pictures: bool, near_ties: bool = 
     if precision == "uint16":
         return _UINT16
     gate = _INTEGER_PICTURES if pictures else _INTEGER_NOISE
-    if precision.startswith("int8"):
-        return replace(gate, only_batch_1=True)
-    return gate
+    # Static ranges are the same at every batch size; dynamic ones are the whole batch's.
+    return replace(gate, only_batch_1=True) if precision == "int8" else gate

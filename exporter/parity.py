@@ -130,9 +130,6 @@ class Row:
     worst_sample: int | None = None
     top1_agreement: float | None = None
     flips: tuple[Flip, ...] = ()
-    flip_count: int = 0
-    accuracy: float | None = None
-    keras_accuracy: float | None = None
     histogram: tuple[int, ...] = ()
     latency_ms: float | None = None
     cold_start_ms: float | None = None
@@ -140,6 +137,9 @@ class Row:
     ran_on: str = ""
     note: str = ""
     advisory: bool = False
+    flip_count: int = 0
+    accuracy: float | None = None
+    keras_accuracy: float | None = None
 
     @property
     def artifact(self) -> str:

@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING, Any
 
 from exporter import formats as known_formats
 from exporter import manifest as manifests
-from exporter import publish, runtimes, versions
+from exporter import publish, runtimes, shipping, versions
 from exporter.errors import PackageMissing, ParityFailed, UnsupportedModel
 from exporter.manifest import MANIFEST_NAME, Artifact, Manifest, Skipped
 from exporter.parity import ParityReport, Row, Samples
+from exporter.shipping import Offer
 
 if TYPE_CHECKING:
     import numpy as np
@@ -75,6 +76,7 @@ class Result:
     report: ParityReport
     seconds: float
     remarks: tuple[str, ...]
+    offers: tuple[Offer, ...] = ()
 
 
 def run(job: Job) -> Result:
@@ -108,9 +110,12 @@ def run(job: Job) -> Result:
         final = replace(final, files=files)
         (staging / MANIFEST_NAME).write_text(final.to_json(), encoding="utf-8")
         by_name = {chosen.name: chosen for chosen in sets}
-        report.write_report(parity, final, staging, samples=by_name, answers=parity.answers)
+        offers = shipping.offers(final, parity, staging)
+        report.write_report(
+            parity, final, staging, samples=by_name, answers=parity.answers, offers=offers
+        )
         manifests.verify(staging)
-    return Result(final, parity, time.perf_counter() - begun, job.remarks)
+    return Result(final, parity, time.perf_counter() - begun, job.remarks, offers)
 
 
 def _write_artifacts(job: Job, staging: Path) -> tuple[list[Artifact], list[Skipped]]:

@@ -15,14 +15,17 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from exporter import shipping
 from exporter.errors import BadBundle
 from exporter.manifest import Manifest
 from exporter.parity import ParityReport, Row
+from exporter.shipping import Offer
 
 if TYPE_CHECKING:
     from exporter.pipeline import Result
     from exporter.predictor import Answer
     from exporter.recipe import Recipe
+    from exporter.trace import Trace
     from exporter.train import Epoch
 
 _STYLES = {"passed": "green", "failed": "bold red", "warned": "yellow", "not run": "yellow"}
@@ -126,10 +129,26 @@ def export_row(result: Result, directory: Path) -> dict[str, Any]:
             "not_run": report.count("not_run"),
         },
         "half_float": report.half_float.verdict if report.half_float else None,
+        "ship": shipping.why(result.manifest) or None,
         "not_run": _unrun(report),
         "remarks": list(result.remarks),
         "seconds": round(result.seconds, 2),
     }
+
+
+def _advice(offers: Sequence[Offer]) -> str:
+    """The recommended artefact with its figures; empty where there is none."""
+    offer = next((offer for offer in offers if offer.recommended), None)
+    if offer is None:
+        return ""
+    parts = [size(offer.artifact.size_bytes)]
+    if offer.gzip_bytes is not None:
+        parts.append(f"{size(offer.gzip_bytes)} gzipped")
+    if offer.accuracy is not None and offer.keras_accuracy is not None:
+        parts.append(f"accuracy {offer.accuracy:.2%}, Keras {offer.keras_accuracy:.2%}")
+    if offer.samples:
+        parts.append(f"{offer.flips:,} of {offer.samples:,} answers differ from Keras'")
+    return f"{offer.artifact.id}: {'; '.join(parts)}"
 
 
 def _unrun(report: ParityReport) -> dict[str, str]:
@@ -161,12 +180,14 @@ def show_exports(results: Sequence[tuple[Result, Path]]) -> None:
                 "", f"[yellow]{name}[/]", "", f"[yellow]left out: {escape(left.reason)}[/]"
             )
     console.print(table)
-    for _, directory in results:
+    for result, directory in results:
         console.print(
             f"{escape(str(directory))}: published, "
             f"report in {escape(str(directory / 'report' / 'report.html'))}",
             soft_wrap=True,
         )
+        if advice := _advice(result.offers):
+            console.print(f"  ship {escape(advice)}", soft_wrap=True)
     for remark in dict.fromkeys(remark for result, _ in results for remark in result.remarks):
         console.print(f"[yellow]{escape(remark)}[/]", soft_wrap=True)
     unrun: dict[str, str] = {}
@@ -214,6 +235,37 @@ def show_parity(report: ParityReport) -> None:
         style = "green" if report.half_float.safe and not report.warned else "yellow"
         console.print(f"[{style}]phones: {escape(report.half_float.verdict)}[/]", soft_wrap=True)
     _show_unrun(console, _unrun(report))
+
+
+def show_traces(traces: Sequence[Trace], folder: Path | None, cut_out: Path | None) -> None:
+    """The tables of `exporter trace`: one line per layer, the first that is wrong marked."""
+    console = _console()
+    for found in traces:
+        console.print(f"[bold]{escape(found.artifact)}[/] in {escape(found.ran_on)}, "
+                      f"on {escape(found.input_name)}", soft_wrap=True)  # fmt: skip
+        table = _table(
+            "", "layer", "class", "shape", "max error", "allowed", "Keras' own", "in the file as",
+            right=("max error", "allowed", "Keras' own"),
+        )  # fmt: skip
+        for layer in found.layers:
+            mark = {"failed": "[bold red]wrong[/]", "passed": "[green]right[/]"}
+            numbers = (layer.max_abs, layer.allowed, layer.keras_max_abs)
+            table.add_row(
+                mark.get(layer.status, ""),
+                escape(layer.path) + (f" (call {layer.call})" if layer.call > 1 else ""),
+                layer.layer_class, "×".join(map(str, layer.shape)),
+                *("" if number is None else f"{number:.1e}" for number in numbers),
+                escape(layer.tensor or layer.reason),
+            )  # fmt: skip
+        console.print(table)
+        for remark in (*found.remarks, *([found.weights] if found.weights else ())):
+            console.print(f"[yellow]{escape(remark)}[/]", soft_wrap=True)
+        if found.verdict is None:
+            console.print("[green]no layer leaves the gate[/]")
+        console.print()
+    for what, place in (("written to", folder), ("the fault, cut out:", cut_out)):
+        if place is not None:
+            console.print(f"{what} {escape(str(place))}", soft_wrap=True)
 
 
 def show_evaluations(evaluations: Sequence[tuple[str, Any]]) -> None:

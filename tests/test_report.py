@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import itertools
 import json
 import re
 import zlib
@@ -15,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from exporter import browser
+from exporter import browser, shipping
 from exporter.errors import MachineFailed
 from exporter.gates import gate_for
 from exporter.judgement import judge
@@ -462,6 +463,52 @@ PARITY = (
     {"artifact": "onnx/float32", "runtime": "onnxruntime", "backend": "cpu",
      "passed": {"golden/noise": "top-1 | equal", "golden/pictures": "top-1 | equal"}},
 )  # fmt: skip
+
+
+def test_the_page_says_which_file_to_ship_and_draws_sizes_against_speed() -> None:
+    report, samples, answers = make_run()
+    manifest = make_manifest()
+    offers = shipping.offers(manifest, report)
+    page = render_page(report, manifest, samples=samples, answers=answers, offers=offers)
+    assert "Ship <b>tfjs-layers/uint8</b>" in page
+    assert page.count("ship this") == 1
+    drawn = charts.scatter(offers)
+    assert drawn is not None
+    assert len(drawn.dots) == sum(len(offer.latencies_ms) for offer in offers) > 10
+    assert page.count('class="dot ') == len(drawn.dots)
+    for dot in drawn.dots:
+        assert 0 <= dot.x <= charts.WIDTH
+        assert 0 <= dot.y <= charts.HEIGHT
+    heights = [label.text_y for label in drawn.labels]
+    gaps = [b - a for a, b in itertools.pairwise(heights)]
+    assert min(gaps) >= 14, "names over each other"
+    assert charts.scatter(()) is None
+
+
+def test_the_document_has_the_figures_of_every_file_to_ship(tmp_path: Path) -> None:
+    report, samples, answers = make_run()
+    manifest = make_manifest()
+    offers = shipping.offers(manifest, report)
+    write_report(report, manifest, tmp_path, samples=samples, answers=answers, offers=offers)
+    found = json.loads((tmp_path / "report" / "parity.json").read_text())["offers"]
+    assert [one["artifact"] for one in found] == [offer.artifact.id for offer in offers]
+    assert [one["artifact"] for one in found if one["recommended"]] == ["tfjs-layers/uint8"]
+    assert found[0]["latencies_ms"]
+
+
+@pytest.mark.parametrize(
+    ("value", "reference", "expected"),
+    [(0.9914, 0.9912, "+0.02"), (0.98, 0.99, "−1.00"), (0.5, 0.5, "±0"), (None, 0.5, "–")],
+)
+def test_a_change_of_accuracy_is_told_in_points(
+    value: float | None, reference: float | None, expected: str
+) -> None:
+    assert wording.change(value, reference) == expected
+
+
+def test_the_card_names_the_file_to_ship_and_nothing_measured() -> None:
+    card = model_card(make_manifest())
+    assert "Which one to ship: tfjs-layers/uint8: with its runtime" in card
 
 
 def test_the_card_says_how_to_load_each_artefact_in_three_lines() -> None:

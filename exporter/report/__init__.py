@@ -5,7 +5,8 @@ on them) and all pages are made from it. `wording` turns numbers into text, `vie
 matrix, `pictures` samples into PNGs, `charts` errors into positions, `page` and `card` all of
 that into HTML and Markdown by the templates beside this package.
 
-May import `exporter.parity`, `exporter.gates`, `exporter.manifest` and `exporter.errors`; knows
+May import `exporter.parity`, `exporter.gates`, `exporter.shipping`, `exporter.manifest` and
+`exporter.errors`; knows
 no format and no runtime.
 """
 

@@ -1,7 +1,7 @@
 """The model card, `README.md` of a bundle: only what the manifest holds.
 
 The card is tracked and must come out the same on every machine, so nothing that was measured here
-enters it. May import `exporter.manifest`.
+enters it. May import `exporter.manifest` and `exporter.shipping`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from exporter import shipping
 from exporter.manifest import Artifact, Manifest, TensorSpec
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~<>&$^=@:])")
@@ -40,6 +41,7 @@ def model_card(manifest: Manifest, summary: str = "") -> str:
         ),
         parity=parity,
         gates=list(dict.fromkeys(gate for *_, gate in parity)),
+        recommendation=shipping.why(manifest),
         snippets=list(_snippets(manifest)),
     )
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"

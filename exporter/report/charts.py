@@ -1,15 +1,17 @@
 """Where things stand on a logarithmic axis: the arithmetic behind the drawings.
 
-The drawings themselves are HTML and SVG in the templates. Imports `exporter.parity` only.
+The drawings themselves are HTML and SVG in the templates. Imports `exporter.parity` and
+`exporter.shipping` only.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from exporter.parity import HISTOGRAM_EDGES
+from exporter.shipping import Offer
 
 SMALLEST, LARGEST = HISTOGRAM_EDGES[0], HISTOGRAM_EDGES[-1]
 
@@ -64,3 +66,114 @@ def _range(i: int) -> str:
     if i == len(HISTOGRAM_EDGES):
         return "1 and over, or not finite"
     return f"1e{-13 + i} to 1e{-12 + i}"
+
+
+WIDTH, HEIGHT = 720, 330
+_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 560, 14, 290
+_LABEL_GAP = 15
+
+
+@dataclass(frozen=True, slots=True)
+class Dot:
+    """One artefact in one place: where it stands in a `Scatter`, and what it is."""
+
+    x: float
+    y: float
+    shape: str
+    backend: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """An artefact's name beside the fastest of its dots; a line leads from `x, y` to the text."""
+
+    text: str
+    x: float
+    y: float
+    text_y: float
+    recommended: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Scatter:
+    """Sizes against latency, both logarithmic, in a box of WIDTH x HEIGHT."""
+
+    dots: tuple[Dot, ...]
+    labels: tuple[Label, ...]
+    x_ticks: tuple[tuple[str, float], ...]
+    y_ticks: tuple[tuple[str, float], ...]
+    backends: tuple[str, ...]
+
+
+SHAPES = {"tfjs-layers": "circle", "tfjs-graph": "square", "onnx": "triangle"}
+
+
+def scatter(offers: Sequence[Offer]) -> Scatter | None:
+    """Bytes on the wire across, time of one answer upwards; None where nothing was timed.
+
+    Only places in a browser where there are any: a page is what the choice is for.
+    """
+    points = [
+        (offer, place, offer.gzip_bytes or offer.artifact.size_bytes, ms)
+        for offer in offers
+        for place, ms in offer.latencies_ms
+        if ms > 0
+    ]
+    points = [point for point in points if "browser" in point[1]] or points
+    if not points:
+        return None
+    across, x_ticks = _scale([size for _, _, size, _ in points], _LEFT, _RIGHT - 40, _bytes)
+    upwards, y_ticks = _scale([ms for *_, ms in points], _BOTTOM, _TOP, _milliseconds)
+    dots = tuple(
+        Dot(across(size), upwards(ms), SHAPES.get(offer.artifact.format, "circle"),
+            place.split()[-1], f"{offer.artifact.id} on {place}: {_milliseconds(ms)}")
+        for offer, place, size, ms in points
+    )  # fmt: skip
+    first: dict[str, tuple[Offer, float, float]] = {}
+    for offer, _, size, ms in sorted(points, key=lambda point: point[3]):
+        first.setdefault(offer.artifact.id, (offer, across(size), upwards(ms)))
+    backends = tuple(dict.fromkeys(dot.backend for dot in dots))
+    return Scatter(dots, _labels(list(first.values())), x_ticks, y_ticks, backends)
+
+
+def _labels(fastest: list[tuple[Offer, float, float]]) -> tuple[Label, ...]:
+    """One below the other at the right, in the order of their dots, none over another."""
+    ordered = sorted(fastest, key=lambda item: (item[2], -item[1]))
+    height = _LABEL_GAP * (len(ordered) - 1)
+    middle = sum(y for _, _, y in ordered) / len(ordered)
+    top = min(max(middle - height / 2, _TOP + 6), max(_TOP + 6, _BOTTOM - height))
+    return tuple(
+        Label(offer.artifact.id, x, y, round(top + _LABEL_GAP * i, 1), offer.recommended)
+        for i, (offer, x, y) in enumerate(ordered)
+    )
+
+
+def _scale(
+    values: Sequence[float], start: float, end: float, word: Callable[[float], str]
+) -> tuple[Callable[[float], float], tuple[tuple[str, float], ...]]:
+    """A logarithmic axis over the values, with a handful of ticks."""
+    low, high = math.log10(min(values)) - 0.08, math.log10(max(values)) + 0.08
+    span = max(high - low, 0.3)
+
+    def place(value: float) -> float:
+        return round(start + (end - start) * (math.log10(value) - low) / span, 1)
+
+    steps = [
+        digit * 10.0**power
+        for power in range(math.floor(low), math.ceil(low + span) + 1)
+        for digit in ((1, 2, 5) if span < 1.5 else (1, 3) if span < 2.5 else (1,))
+    ]
+    inside = [step for step in steps if low <= math.log10(step) <= low + span]
+    return place, tuple((word(step), place(step)) for step in inside)
+
+
+def _bytes(value: float) -> str:
+    for unit, amount in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if value >= amount:
+            return f"{value / amount:g} {unit}"
+    return f"{value:g} B"
+
+
+def _milliseconds(value: float) -> str:
+    return f"{value:.2g} ms"

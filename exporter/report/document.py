@@ -1,6 +1,6 @@
 """`report/parity.json`: everything that was measured, for programs.
 
-May import `exporter.parity` and `exporter.manifest`.
+May import `exporter.parity`, `exporter.shipping` and `exporter.manifest`.
 """
 
 from __future__ import annotations
@@ -8,16 +8,20 @@ from __future__ import annotations
 import math
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from typing import Any
 
 from exporter.manifest import Manifest
 from exporter.parity import HISTOGRAM_EDGES, ParityReport
+from exporter.shipping import Offer
 
 SCHEMA_VERSION = 1
 
 
-def parity_document(report: ParityReport, manifest: Manifest) -> dict[str, Any]:
+def parity_document(
+    report: ParityReport, manifest: Manifest, offers: Sequence[Offer] = ()
+) -> dict[str, Any]:
     """What `parity.json` holds; plain JSON types.
 
     JSON has no word for them, so they are spelled "NaN", "Infinity" and "-Infinity".
@@ -36,11 +40,21 @@ def parity_document(report: ParityReport, manifest: Manifest) -> dict[str, Any]:
                 {"format": s.format, "precision": s.precision, "reason": s.reason}
                 for s in manifest.skipped
             ],
+            "offers": [_offer(offer) for offer in offers],
             "tools": dict(manifest.created_by),
             "machine": machine(),
         }
     )
     return document
+
+
+def _offer(offer: Offer) -> dict[str, Any]:
+    figures = {f.name: getattr(offer, f.name) for f in fields(offer) if f.name != "artifact"}
+    artifact = offer.artifact
+    return {
+        "artifact": artifact.id, "path": artifact.path, "size_bytes": artifact.size_bytes,
+        **figures, "latencies_ms": dict(offer.latencies_ms),
+    }  # fmt: skip
 
 
 def machine() -> dict[str, str]:

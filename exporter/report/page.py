@@ -6,17 +6,18 @@ Fills the template; everything that it says comes from `view` and `wording`.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import jinja2
 
-from exporter import half_float
+from exporter import half_float, shipping
 from exporter.errors import MachineFailed
 from exporter.manifest import REPORT_FOLDER, Manifest
 from exporter.parity import ParityReport, Samples
 from exporter.report import charts, view, wording
 from exporter.report.document import machine, parity_document
+from exporter.shipping import Offer
 
 PAGE_NAME = "report.html"
 DOCUMENT_NAME = "parity.json"
@@ -65,6 +66,7 @@ def write_report(
     *,
     samples: Mapping[str, Samples] | None = None,
     answers: view.Answers | None = None,
+    offers: Sequence[Offer] = (),
 ) -> Path:
     """Write `report/parity.json` and `report/report.html` into the bundle in `directory`.
 
@@ -75,6 +77,7 @@ def write_report(
         samples: By name, for the pictures and the gates' marks; what is not given is not shown.
         answers: For rows worth showing: the artefact's outputs on the row's `worst_sample`, one
             array per output, without the samples' axis.
+        offers: What there is to ship, in figures.
 
     Returns:
         The page's path.
@@ -82,9 +85,9 @@ def write_report(
     Raises:
         MachineFailed: The folder cannot be written.
     """
-    page = render_page(report, manifest, samples=samples, answers=answers)
+    page = render_page(report, manifest, samples=samples, answers=answers, offers=offers)
     document = json.dumps(
-        parity_document(report, manifest), indent=1, ensure_ascii=False, allow_nan=False
+        parity_document(report, manifest, offers), indent=1, ensure_ascii=False, allow_nan=False
     )
     folder = Path(directory) / REPORT_FOLDER
     try:
@@ -104,6 +107,7 @@ def render_page(
     *,
     samples: Mapping[str, Samples] | None = None,
     answers: view.Answers | None = None,
+    offers: Sequence[Offer] = (),
 ) -> str:
     """The page's HTML; arguments as for `write_report`."""
     samples, answers = samples or {}, answers or {}
@@ -112,7 +116,6 @@ def render_page(
     measured = {row.artifact for row in report.rows if row.status != "not_run"}
     status, headline, verdict = wording.headline(report, frozenset(left_out & measured))
     matrix = view.matrix(report, manifest, samples, answers)
-    largest = max((artifact.size_bytes for artifact in manifest.artifacts), default=0)
     return environment().get_template("report.html.jinja").render(
         report=report,
         manifest=manifest,
@@ -124,7 +127,9 @@ def render_page(
         facts=_facts(report),
         gates=_gates(report),
         glosses=_glosses(report),
-        largest_size=largest,
+        offers=offers,
+        recommendation=shipping.why(manifest),
+        scatter=charts.scatter(offers),
         ticks=charts.ticks(),
         machine=machine(),
         half_float_largest=half_float.LARGEST,
@@ -144,7 +149,7 @@ def environment() -> jinja2.Environment:
     )
     made.filters.update(
         error=wording.error, share=wording.share, size=wording.size, latency=wording.latency,
-        count=wording.count,
+        count=wording.count, change=wording.change,
         label=view.label,
     )  # fmt: skip
     made.globals["status_words"] = wording.STATUS_WORDS
@@ -160,7 +165,9 @@ def _half_float_places(report: ParityReport) -> list[half_float.Range]:
 def _facts(report: ParityReport) -> list[tuple[str, str]]:
     """The strip of figures under the verdict."""
     ran = [row for row in report.rows if row.status != "not_run" and row.backend != view.FILE]
-    exact = [row.max_abs for row in ran if row.precision == "float32" and row.max_abs is not None]
+    # A phone's GPU is no measure of the files.
+    full = [row for row in ran if row.precision == "float32" and not row.advisory]
+    exact = [row.max_abs for row in full if row.max_abs is not None]
     facts = [
         ("rows passed", f"{report.count('passed'):,}"),
         ("rows failed", f"{len(report.failed):,}"),

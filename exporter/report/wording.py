@@ -39,6 +39,16 @@ def share(value: float | None) -> str:
     return f"{min(max(percent, 0.01), 99.99):.2f} %"
 
 
+def change(value: float | None, reference: float | None) -> str:
+    """A share beside another, in percentage points: "+0.02", "−0.10", "±0"."""
+    if value is None or reference is None:
+        return NONE
+    points = 100 * (value - reference)
+    if abs(points) < 0.005:
+        return "±0"
+    return f"{'+' if points > 0 else '−'}{abs(points):.2f}"
+
+
 def size(size_bytes: int) -> str:
     """Decimal units, as browsers count: "404 kB", "3.7 MB"."""
     if size_bytes < 1000:
