@@ -289,6 +289,30 @@ def test_a_picture_is_read_like_a_drawing(pad: Pad) -> None:
     assert found == "7"
 
 
+@pytest.mark.parametrize(("given", "expected"), [([-1, 1], 1), ([0, 255], 255), (None, 1)])
+def test_a_model_that_says_nothing_of_its_pictures_gets_ink_from_0_up(
+    make_pad: Callable[..., Pad], given: list[int] | None, expected: int
+) -> None:
+    pad = make_pad("?src=")
+
+    def serve_changed(route: Any) -> None:
+        response = route.fetch()
+        manifest = response.json() | {"preprocessing": None}
+        manifest["inputs"][0]["range"] = given
+        route.fulfill(response=response, json=manifest)
+
+    pad.page.route("**/manifest.json", serve_changed)
+    script = """async (pad, [src, strokes]) => {
+      pad.draw(strokes);
+      pad.src = src;
+      const {input} = await pad.predict();
+      return [Math.min(...input), Math.max(...input)];
+    }"""
+    low, high = pad.run(script, [f"/models/{MODEL}/manifest.json", SEVEN])
+    assert low == 0
+    assert 0.9 * expected < high <= expected
+
+
 def test_dark_and_high_contrast_are_followed(make_pad: Callable[..., Pad]) -> None:
     colour = "pad => getComputedStyle(pad).backgroundColor"
     ink = "pad => getComputedStyle(pad.shadowRoot.querySelector('canvas')).color"

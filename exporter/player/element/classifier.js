@@ -25,6 +25,7 @@ import { CONTRACT, SIDE, fromStrokes } from "../ink.js";
  */
 
 const NUMBERS = SIDE * SIDE;
+const INK_RANGE = /** @type {const} */ ([0, 1]);
 
 /** A loaded model that reads drawings. */
 export class Classifier {
@@ -50,7 +51,9 @@ export class Classifier {
     }
     this.#model = model;
     this.#pen = contract.parameters?.pen;
-    this.#range = inputs[0].range ?? [0, 1];
+    const range = inputs[0].range ?? INK_RANGE;
+    // The exporter's own guess of floats is -1..1; who says nothing has pictures of 0..1, or 0..255.
+    this.#range = preprocessing || range[0] >= 0 ? range : INK_RANGE;
     const count = outputs[0].shape.at(-1) ?? 0;
     /** @type {readonly string[]} One per class. */
     this.labels = model.info.labels ?? Array.from({ length: count }, (_, i) => String(i));
