@@ -1,11 +1,13 @@
 /**
  * Pictures: their ink told from their background. The JavaScript half of the picture path of the
  * contract "mnist-ink", in the steps of `exporter/picture.py`; decoding is the browser's work
- * (`ImageData`). Imports ink.js.
+ * (`ImageData`). Imports ink.js, noise.js and thickness.js.
  * @module
  */
 
 import { PEN, fit } from "./ink.js";
+import { clean } from "./noise.js";
+import { thicken } from "./thickness.js";
 
 /**
  * @typedef {import("./ink.js").Ink} Ink
@@ -34,11 +36,6 @@ const RINGING = 0.06;
 /** A larger side over this is large: a small picture's faint edges are a share of its strokes. */
 const LARGE = 56;
 const NOISE_FACTOR = 4;
-/** Strokes thinner than this share of the digit are widened; MNIST has none so thin. */
-const THIN = 0.05;
-/** In a noisy picture, a blob smaller than this share of the largest one is dirt. */
-const SPECK = 0.05;
-const BINS = 256;
 
 /**
  * A picture of one digit as model input: 784 numbers in 0..1, white ink on black; null is no digit.
@@ -198,155 +195,4 @@ function median(values) {
   const sorted = values.slice().sort();
   const half = sorted.length >> 1;
   return sorted.length % 2 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
-}
-
-/**
- * Ink of a noisy picture: strokes made nearly black, specks and what is joined to none gone.
- * @type {(raw: Ink, noise: number) => Ink | null}
- */
-function clean(raw, noise) {
-  const threshold = Math.max(noise, otsu(raw.data));
-  const { blobs, sizes } = labelBlobs(raw, threshold);
-  const least = SPECK * Math.max(0, ...sizes);
-  const near = new Uint8Array(raw.data.length);
-  forEachNeighbour(raw, (i, other) => {
-    if (blobs[i] && sizes[blobs[i]] >= least) near[other] = 1;
-  });
-  const data = raw.data.map((value, i) => (near[i] ? Math.min(1, Math.max(0, value / threshold - 0.5)) : 0));
-  return sizes.length > 1 ? { ...raw, data } : null;
-}
-
-/**
- * Numbers of joined pixels (diagonals join) and how many each has; 0 is below the threshold.
- * @type {(raw: Ink, threshold: number) => {blobs: Int32Array, sizes: number[]}}
- */
-function labelBlobs({ width, height, data }, threshold) {
-  const blobs = new Int32Array(data.length);
-  const sizes = [0];
-  for (let start = 0; start < data.length; start++) {
-    if (blobs[start] || data[start] < threshold) continue;
-    const open = [start];
-    blobs[start] = sizes.length;
-    let size = 0;
-    for (let i = open.pop(); i !== undefined; i = open.pop()) {
-      size++;
-      for (const other of around(i, width, height)) {
-        if (blobs[other] || data[other] < threshold) continue;
-        blobs[other] = sizes.length;
-        open.push(other);
-      }
-    }
-    sizes.push(size);
-  }
-  return { blobs, sizes };
-}
-
-/** @type {(ink: Ink, visit: (i: number, other: number) => void) => void} */
-function forEachNeighbour({ width, height, data }, visit) {
-  for (let i = 0; i < data.length; i++) for (const other of around(i, width, height)) visit(i, other);
-}
-
-/** The pixel itself and the up to eight around it. @type {(i: number, width: number, height: number) => number[]} */
-function around(i, width, height) {
-  const [row, column] = [Math.floor(i / width), i % width];
-  const found = [];
-  for (let y = Math.max(0, row - 1); y <= Math.min(height - 1, row + 1); y++) {
-    for (let x = Math.max(0, column - 1); x <= Math.min(width - 1, column + 1); x++) found.push(y * width + x);
-  }
-  return found;
-}
-
-/**
- * Strokes too thin for a 28x28 input, as of a ballpoint, widened to `pen`; others as they are.
- * @param {Ink} ink
- * @param {number} pen Width of a stroke as a share of the larger side of the lines that it follows.
- * @returns {Ink}
- */
-function thicken(ink, pen) {
-  const side = largerSideOf(ink);
-  const width = strokeWidth(ink);
-  if (width >= THIN * side) return ink;
-  const radius = (pen * (side - width) - width) / 2;
-  const padded = pad(ink, Math.floor(radius) + 2);
-  const peak = ink.data.reduce((most, value) => Math.max(most, value), 0);
-  const squared = distancesTo(padded, 0.5 * peak, Math.ceil(radius) + 1);
-  return { ...padded, data: squared.map((d) => Math.min(1, Math.max(0, radius + 1 - Math.sqrt(d)))) };
-}
-
-/** Mean width of the strokes in pixels: twice the area over the length of the outline. @param {Ink} ink */
-function strokeWidth(ink) {
-  const { width, height, data } = pad(ink, 1);
-  let [area, outline] = [0, 0];
-  for (let row = 0; row < height - 1; row++) {
-    for (let column = 0; column < width - 1; column++) {
-      const i = row * width + column;
-      const [down, across] = [data[i + width] - data[i], data[i + 1] - data[i]];
-      area += data[i];
-      outline += Math.sqrt(down * down + across * across);
-    }
-  }
-  return (2 * area) / outline;
-}
-
-/** Of the box around the ink. @param {Ink} ink */
-function largerSideOf({ width, height, data }) {
-  let [top, bottom, left, right] = [height, -1, width, -1];
-  data.forEach((value, i) => {
-    if (value === 0) return;
-    const [row, column] = [Math.floor(i / width), i % width];
-    [top, bottom] = [Math.min(top, row), Math.max(bottom, row)];
-    [left, right] = [Math.min(left, column), Math.max(right, column)];
-  });
-  return Math.max(bottom - top, right - left) + 1;
-}
-
-/** With a margin of no ink. @type {(ink: Ink, margin: number) => Ink} */
-function pad({ width, height, data }, margin) {
-  const wide = width + 2 * margin;
-  const padded = new Float64Array(wide * (height + 2 * margin));
-  for (let row = 0; row < height; row++) {
-    padded.set(data.subarray(row * width, (row + 1) * width), (row + margin) * wide + margin);
-  }
-  return { width: wide, height: height + 2 * margin, data: padded };
-}
-
-/**
- * Squared distance of each pixel to the nearest one of at least `threshold`; Infinity beyond `reach`.
- * @type {(ink: Ink, threshold: number, reach: number) => Float64Array}
- */
-function distancesTo({ width, height, data }, threshold, reach) {
-  const vertical = new Float64Array(data.length).fill(Infinity);
-  data.forEach((value, i) => {
-    if (value < threshold) return;
-    for (let step = -reach; step <= reach; step++) {
-      const row = Math.floor(i / width) + step;
-      const at = i + step * width;
-      if (row >= 0 && row < height) vertical[at] = Math.min(vertical[at], step * step);
-    }
-  });
-  return vertical.map((_, i) => {
-    let nearest = Infinity;
-    for (let step = -Math.min(reach, i % width); step <= Math.min(reach, width - 1 - (i % width)); step++) {
-      nearest = Math.min(nearest, vertical[i + step] + step * step);
-    }
-    return nearest;
-  });
-}
-
-/** Otsu's threshold (1979) over 256 bins of 0..1. @param {Float64Array} values */
-function otsu(values) {
-  const counts = new Float64Array(BINS);
-  for (const value of values) counts[Math.min(BINS - 1, Math.floor(value * BINS))]++;
-  const weighted = counts.reduce((sum, count, i) => sum + count * i, 0);
-  let [below, belowWeighted, best, most] = [0, 0, 0, 0];
-  for (let i = 0; i < BINS; i++) {
-    below += counts[i];
-    belowWeighted += counts[i] * i;
-    const above = values.length - below;
-    if (below === 0 || above === 0) continue;
-    const gap = belowWeighted / below - (weighted - belowWeighted) / above;
-    const between = below * above * gap * gap;
-    if (between > most) [most, best] = [between, i];
-  }
-  return (best + 1) / BINS;
 }

@@ -131,6 +131,64 @@ def test_a_finger_draws_and_the_page_does_not_scroll(make_pad: Callable[..., Pad
     assert pad.page.evaluate("scrollY") == 0
 
 
+def pen_strokes(pad: Pad, force: float) -> None:
+    """A line with a pen, pressed so much."""
+    client = pad.context.new_cdp_session(pad.page)
+
+    def send(kind: str, x: float, y: float) -> None:
+        place = dict(zip("xy", pad.point(x, y), strict=True))
+        pressed = {"button": "left", "buttons": 1, "clickCount": 1, "pointerType": "pen"}
+        client.send("Input.dispatchMouseEvent", {"type": kind, "force": force, **place, **pressed})
+
+    send("mousePressed", 0.2, 0.5)
+    for step in range(3, 9):
+        send("mouseMoved", step / 10, 0.5)
+    send("mouseReleased", 0.8, 0.5)
+
+
+def test_a_pen_that_is_pressed_draws_a_broader_line_and_the_same_digit(
+    make_pad: Callable[..., Pad],
+) -> None:
+    inked = """async pad => {
+      await new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)));
+      const canvas = pad.shadowRoot.querySelector('canvas');
+      const {data} = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+      return data.filter((alpha, i) => i % 4 === 3 && alpha > 128).length;
+    }"""
+    found = []
+    for force in (0.1, 0.6):
+        pad = make_pad()
+        pen_strokes(pad, force)
+        numbers = pad.run("async pad => [...(await pad.predict()).input]")
+        found.append((pad.run(inked), numbers))
+    (light, first), (heavy, second) = found
+    assert heavy > 1.3 * light > 0
+    assert first == second
+
+
+def test_all_points_of_a_fast_hand_are_taken(pad: Pad) -> None:
+    """Browsers give one event per frame; what came in between is in it."""
+    pad.run(
+        """pad => pad.shadowRoot.querySelector('canvas').addEventListener('pointerdown',
+          event => { window.followed = event.pointerId; })"""
+    )
+    pad.page.mouse.move(*pad.point(0.2, 0.2))
+    pad.page.mouse.down()
+    pad.run(
+        """pad => {
+          const canvas = pad.shadowRoot.querySelector('canvas');
+          const {left, top} = canvas.getBoundingClientRect();
+          const event = (x, more = {}) => new PointerEvent('pointermove', {
+            pointerId: window.followed, isPrimary: true, buttons: 1,
+            clientX: left + x, clientY: top + 50, ...more});
+          canvas.dispatchEvent(event(90, {coalescedEvents: [event(70), event(80), event(90)]}));
+        }"""
+    )
+    pad.page.mouse.up()
+    (stroke,) = pad.run("pad => pad.strokes")
+    assert [round(x) for x, _ in stroke[1:]] == [70, 80, 90]
+
+
 def test_a_second_finger_draws_nothing(make_pad: Callable[..., Pad]) -> None:
     pad = make_pad(has_touch=True)
     client = pad.context.new_cdp_session(pad.page)

@@ -46,15 +46,15 @@ function option(value, text) {
   return new Option(text, value);
 }
 
-/** The runtimes with what they weigh, which is known before anything of them is fetched. */
+/** The runtimes with what they weigh on their way here, known before anything of them is fetched. */
 function offerRuntimes() {
-  /** @type {Record<keyof typeof NAMES, Record<string, {size_bytes: number}>>} */
+  /** @type {Record<keyof typeof NAMES, Record<string, {gzip_bytes: number}>>} */
   const sizes = JSON.parse(find("#runtimes").textContent);
   for (const [runtime, backends] of Object.entries(sizes)) {
     const name = NAMES[/** @type {keyof typeof NAMES} */ (runtime)];
     const group = document.createElement("optgroup");
     group.label = name;
-    for (const [backend, { size_bytes: size }] of Object.entries(backends)) {
+    for (const [backend, { gzip_bytes: size }] of Object.entries(backends)) {
       group.append(option(`${runtime} ${backend}`, `${name} ${backend}, ${bytes(size)}`));
     }
     form.runtime.append(group);

@@ -81,8 +81,9 @@ ol { list-style: none; margin: 0; padding: 0; display: grid; gap: .1875rem; }
   .side { margin-inline: 0; }
 }
 @container (max-width: 19rem) {
-  .verdict { grid-template-columns: auto minmax(0, 1fr); }
-  .seen { grid-column: 1 / -1; justify-self: start; }
+  .verdict { gap: .25rem .75rem; }
+  .answer { font-size: 3.5rem; }
+  .seen canvas { width: 64px; height: 64px; }
 }
 @media (forced-colors: active) {
   .board canvas { background: Canvas; color: CanvasText; outline-color: Highlight; border: 0; box-shadow: none; outline: 1px solid CanvasText; }
