@@ -88,6 +88,18 @@ export function fileAt(manifest, path) {
   return file;
 }
 
+/**
+ * The file of an artefact that is called so.
+ * @param {Artifact} artifact
+ * @param {string} path
+ * @returns {BundleFile}
+ */
+export function fileOf({ files, path: opened }, path) {
+  const file = files.find((candidate) => candidate.path === path);
+  if (!file) throw new BadBundle(`${opened}: names ${path}, which is not in the manifest`);
+  return file;
+}
+
 /** @param {Manifest} manifest */
 export function allFiles(manifest) {
   return [...manifest.artifacts.flatMap((artifact) => artifact.files), ...manifest.files];

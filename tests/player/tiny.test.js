@@ -105,7 +105,7 @@ const REFUSED = {
   "an activation that it does not know": [chain(["Dense", { ...DENSE, activation: "gelu" }]), /layer d: activation gelu/],
   "a branch": [
     [...chain(["Dense", DENSE]), layer("Activation", { name: "b", activation: "relu" }, "x")],
-    /layer b: not called once on d/,
+    /layer b: another call than one on the layer before it/,
   ],
   "an unknown size": [
     [layer("InputLayer", { name: "x", batch_input_shape: [null, null] }), layer("Dense", DENSE, "x")],

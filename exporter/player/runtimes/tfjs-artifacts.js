@@ -5,9 +5,8 @@
  */
 
 import { io } from "@tensorflow/tfjs-core";
-import { BadBundle } from "../errors.js";
 import { readVerified } from "../fetch.js";
-import { parseJson, want } from "../manifest.js";
+import { fileOf, parseJson, want } from "../manifest.js";
 
 /**
  * @param {import("../fetch.js").Reader} read
@@ -15,12 +14,7 @@ import { parseJson, want } from "../manifest.js";
  * @returns {Promise<io.ModelArtifacts>}
  */
 export async function readArtifacts(read, artifact) {
-  const files = new Map(artifact.files.map((file) => [file.path, file]));
-  const fetchFile = (/** @type {string} */ path) => {
-    const file = files.get(path);
-    if (!file) throw new BadBundle(`${artifact.path}: names ${path}, which is not in the manifest`);
-    return readVerified(read, file);
-  };
+  const fetchFile = (/** @type {string} */ path) => readVerified(read, fileOf(artifact, path));
   const text = new TextDecoder().decode(await fetchFile(artifact.path));
   const document = want(parseJson(text, artifact.path), "object", artifact.path);
   const folder = artifact.path.slice(0, artifact.path.lastIndexOf("/") + 1);

@@ -60,14 +60,14 @@ const ALONG = Object.freeze({
 /** @type {Readonly<Record<string, (source: Source) => Built>>} */
 export const LAYERS = Object.freeze({
   Flatten: ({ name, config, shape }) => {
-    if (config.data_format === "channels_first" && shape.length > 1) refuse(name, "data_format channels_first");
+    if (config.data_format === "channels_first" && shape.length > 1) refuse(`layer ${name}`, "data_format channels_first");
     return { shape: [size(shape)], run: (x) => x };
   },
   Reshape: ({ name, config, shape }) => {
     const target = /** @type {number[]} */ (config.target_shape);
     const known = target.reduce((product, n) => (n < 0 ? product : product * n), 1);
     const filled = target.map((n) => (n < 0 ? size(shape) / known : n));
-    if (size(filled) !== size(shape)) refuse(name, `${shape} as ${target}`);
+    if (size(filled) !== size(shape)) refuse(`layer ${name}`, `${shape} as ${target}`);
     return { shape: filled, run: (x) => x };
   },
   Dropout: ({ shape }) => ({ shape, run: (x) => x }),
@@ -110,7 +110,7 @@ function buildDense({ name, config, shape, weight }) {
 /** @param {Source} source @returns {Built} */
 function buildNormalization({ name, config, shape, weight }) {
   const axis = Array.isArray(config.axis) ? config.axis[0] : (config.axis ?? -1);
-  if (axis !== -1 && axis !== shape.length) refuse(name, `axis ${axis}`);
+  if (axis !== -1 && axis !== shape.length) refuse(`layer ${name}`, `axis ${axis}`);
   const width = last(shape);
   const wanted = (/** @type {string} */ part, /** @type {boolean} */ there, /** @type {number} */ missing) =>
     there ? weight(part, [width]) : new Float32Array(width).fill(missing);
@@ -129,7 +129,7 @@ function buildNormalization({ name, config, shape, weight }) {
 function activation(layer, name, width) {
   if (name === "linear") return (x) => x;
   if (Object.hasOwn(ELEMENTWISE, name)) return (x) => x.map(ELEMENTWISE[name]);
-  if (!Object.hasOwn(ALONG, name)) refuse(layer, `activation ${name}`);
+  if (!Object.hasOwn(ALONG, name)) refuse(`layer ${layer}`, `activation ${name}`);
   return (x) => {
     const result = Float64Array.from(x);
     for (let at = 0; at < x.length; at += width) ALONG[name](result.subarray(at, at + width));
@@ -141,12 +141,12 @@ function activation(layer, name, width) {
 function perChannel(layer, value, width) {
   if (typeof value === "number") return new Array(width).fill(value);
   if (Array.isArray(value) && value.length === width && value.every((x) => typeof x === "number")) return value;
-  return refuse(layer, "scale or offset of more than one axis");
+  return refuse(`layer ${layer}`, "scale or offset of more than one axis");
 }
 
-/** @type {(layer: string, what: string) => never} */
-function refuse(layer, what) {
-  throw new UnsupportedModel(`tiny: layer ${layer}: ${what} is not known here; use the runtime tfjs`);
+/** @type {(what: string, found: unknown) => never} */
+export function refuse(what, found) {
+  throw new UnsupportedModel(`tiny: ${what}: ${found} is not known here; use the runtime tfjs`);
 }
 
 /** @param {readonly number[]} shape */

@@ -5,10 +5,10 @@
  * @module
  */
 
-import { BadBundle, UnsupportedModel } from "../errors.js";
+import { BadBundle } from "../errors.js";
 import { readVerified } from "../fetch.js";
-import { parseJson, want } from "../manifest.js";
-import { LAYERS } from "./tiny-layers.js";
+import { fileOf, parseJson, want } from "../manifest.js";
+import { LAYERS, refuse } from "./tiny-layers.js";
 
 /**
  * @typedef {import("./index.js").Bundle} Bundle
@@ -40,10 +40,8 @@ const BACKEND = "js";
  * @throws {BadBundle} The files are not what they say they are.
  */
 export async function open(bundle, artifact, backend) {
-  if (backend !== BACKEND) throw new UnsupportedModel(`tiny: backend ${BACKEND} expected, ${backend} found`);
-  const file = artifact.files.find(({ path }) => path === artifact.path);
-  if (!file) throw new BadBundle(`${artifact.path}: not in the manifest`);
-  const text = new TextDecoder().decode(await readVerified(bundle.read, file));
+  if (backend !== BACKEND) refuse("backend", backend);
+  const text = new TextDecoder().decode(await readVerified(bundle.read, fileOf(artifact, artifact.path)));
   const document = want(parseJson(text, artifact.path), "object", artifact.path);
   const configs = chainOf(document.modelTopology?.model_config ?? {});
   const weights = await readWeights(bundle, artifact, document.weightsManifest ?? []);
@@ -86,19 +84,17 @@ function predict(trace, output, data, count) {
  */
 function chainOf({ class_name, config }) {
   const configs = /** @type {LayerConfig[]} */ (config?.layers ?? []);
-  if (class_name !== "Functional" || configs.length < 2) {
-    throw new UnsupportedModel(`tiny: a Functional model of layers expected, ${class_name} found`);
-  }
+  if (class_name !== "Functional" || configs.length < 2) refuse("model", class_name);
+  let before = "";
   configs.forEach(({ class_name: kind, config: { name }, inbound_nodes: calls }, i) => {
     const known = i === 0 ? kind === "InputLayer" : Object.hasOwn(LAYERS, kind);
-    if (!known) throw new UnsupportedModel(`tiny: layer ${name}: ${kind} is not known here; use the runtime tfjs`);
-    const before = i === 0 ? null : configs[i - 1].config.name;
+    if (!known) refuse(`layer ${name}`, kind);
     const chained = i === 0 || (calls.length === 1 && calls[0].length === 1 && calls[0][0][0] === before);
-    if (!chained) throw new UnsupportedModel(`tiny: layer ${name}: not called once on ${before}; use the runtime tfjs`);
+    if (!chained) refuse(`layer ${name}`, "another call than one on the layer before it");
+    before = name;
   });
-  const outputs = config.output_layers;
-  const ends = outputs.length === 1 && outputs[0][0] === configs[configs.length - 1].config.name;
-  if (!ends) throw new UnsupportedModel("tiny: one output, of the last layer, expected; use the runtime tfjs");
+  const { output_layers: outputs } = config;
+  if (outputs.length !== 1 || outputs[0][0] !== before) refuse("outputs", "another one than the last layer's");
   return configs;
 }
 
@@ -111,7 +107,7 @@ function build([input, ...configs], weights) {
   /** @type {readonly number[]} */
   let shape = input.config.batch_input_shape.slice(1);
   if (shape.some((size) => typeof size !== "number")) {
-    throw new UnsupportedModel(`tiny: input ${input.config.name}: sizes expected, (${shape}) found; use the runtime tfjs`);
+    refuse(`input ${input.config.name}`, `a shape of (${shape})`);
   }
   return configs.map(({ class_name: className, config }) => {
     const { name } = config;
@@ -138,11 +134,7 @@ async function readWeights(bundle, artifact, groups) {
   const found = new Map();
   for (const { paths, weights } of groups) {
     const shards = await Promise.all(
-      paths.map((path) => {
-        const file = artifact.files.find((one) => one.path === folder + path);
-        if (!file) throw new BadBundle(`${artifact.path}: names ${path}, which is not in the manifest`);
-        return readVerified(bundle.read, file);
-      }),
+      paths.map((path) => readVerified(bundle.read, fileOf(artifact, folder + path))),
     );
     const bytes = await new Blob(shards).arrayBuffer();
     let offset = 0;
@@ -170,9 +162,7 @@ const READERS = Object.freeze({
  */
 function decode(bytes, offset, { name, shape, dtype, quantization }) {
   const stored = quantization?.dtype ?? dtype;
-  if (!Object.hasOwn(READERS, stored)) {
-    throw new UnsupportedModel(`tiny: weight ${name}: ${stored} is not known here; use the runtime tfjs`);
-  }
+  if (!Object.hasOwn(READERS, stored)) refuse(`weight ${name}`, stored);
   const { size, read } = READERS[/** @type {keyof typeof READERS} */ (stored)];
   const count = shape.reduce((/** @type {number} */ product, /** @type {number} */ n) => product * n, 1);
   const end = offset + count * size;
