@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -533,5 +534,8 @@ def test_no_other_address_is_ever_opened(run_exporter: Any, address: str) -> Non
         check(address)
 
 
-def test_every_code_has_a_remedy_for_each_server() -> None:
+def test_every_code_stands_in_the_docs_and_has_a_remedy_for_each_server() -> None:
+    docs = (Path(__file__).parents[2] / "docs" / "deploying.md").read_text(encoding="utf-8")
+    table = docs.partition("| code | what was found |")[2]
+    assert re.findall(r"^\| `([\w-]+)` \|", table, re.MULTILINE) == list(REMEDIES)
     assert all(set(one) == {"flask", "nginx", "static"} for one in REMEDIES.values())

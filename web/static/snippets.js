@@ -42,11 +42,13 @@ select.addEventListener("change", () => {
 });
 addEventListener("hashchange", recall);
 document.addEventListener("click", async ({ target }) => {
-  const way = /** @type {HTMLElement} */ (target).dataset?.copies;
+  const button = /** @type {HTMLElement} */ (target);
+  const way = button.dataset?.copies;
   if (!way) return;
+  told.textContent = "";
   try {
     await navigator.clipboard.writeText(find(`[data-snippet=${way}]`).textContent);
-    told.textContent = "Copied.";
+    for (const other of document.querySelectorAll("[data-copies]")) other.textContent = other === button ? "Copied" : "Copy";
   } catch {
     told.textContent = "The browser does not let the page copy it: select the text instead.";
   }
