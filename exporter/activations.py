@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +17,7 @@ import numpy as np
 from exporter.half_float import HalfFloat, of_ranges
 from exporter.keras_file import import_keras
 from exporter.parity import Samples
+from exporter.scopes import current_path
 
 if TYPE_CHECKING:
     import keras
@@ -100,6 +102,76 @@ def watched(model: keras.Model, tell: Tell) -> Iterator[None]:
         yield
 
 
+@dataclass(frozen=True, eq=False)
+class Call:
+    """One call of a layer, or of an operation of a functional graph.
+
+    Attributes:
+        path: How the calls are nested, without the outermost model ("encoder/dense"): the scope
+            that the layer's nodes bear in a graph, too. Operations have no scope of their own.
+        operation: The layer or operation.
+        inner: Called by another layer that is no model: no node of a functional graph.
+        args, kwargs: As they were given.
+        outputs: Flat; the tensors themselves, which tell who takes what from whom.
+    """
+
+    path: str
+    operation: Any
+    inner: bool
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    outputs: tuple[Any, ...]
+
+    @property
+    def is_layer(self) -> bool:
+        """Whether it is a layer, and no operation."""
+        return isinstance(self.operation, import_keras().Layer)
+
+    @property
+    def arrays(self) -> tuple[np.ndarray, ...]:
+        """The outputs' values."""
+        return tuple(np.asarray(x) for x in self.outputs)
+
+
+@contextmanager
+def recorded(model: keras.Model) -> Iterator[list[Call]]:
+    """Record every call of a layer or operation of `model`, nested models' own calls left out.
+
+    Yields:
+        A list that is filled, in the order of the computation, while the model is called eagerly.
+    """
+    keras = import_keras()
+    calls: list[Call] = []
+    depth = 0
+
+    def hooked(operation: Any) -> Callable[..., Any]:
+        function = operation.call
+        is_model = isinstance(operation, keras.Model)
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            nonlocal depth
+            path = current_path()
+            depth += not is_model
+            try:
+                result = function(*args, **kwargs)
+            finally:
+                depth -= not is_model
+            if not is_model:
+                below = path.partition("/")[2]
+                if not isinstance(operation, keras.Layer):
+                    below = f"{below}/{operation.name}".lstrip("/")
+                outputs = tuple(keras.tree.flatten(result))
+                calls.append(Call(below, operation, depth > 0, args, kwargs, outputs))
+            return result
+
+        return call
+
+    with _Hooks() as hooks:
+        for operation in _operations(model):
+            hooks.replace(operation, "call", hooked(operation))
+        yield calls
+
+
 def _operations(model: keras.Model) -> Iterator[Any]:
     """Every layer at any depth and every plain operation of a functional graph, each once."""
     seen = set()
@@ -135,12 +207,16 @@ class _Hooks:
                 _tell_all(place, result, tell)
             return result
 
-        own = vars(owner)
-        if name in own:
-            self._undo.append(lambda: object.__setattr__(owner, name, function))
+        self.replace(owner, name, hooked)
+
+    def replace(self, owner: Any, name: str, function: Callable[..., Any]) -> None:
+        """Set an attribute until the end of the block."""
+        before = vars(owner).get(name)
+        if before is not None:
+            self._undo.append(lambda: object.__setattr__(owner, name, before))
         else:
             self._undo.append(lambda: object.__delattr__(owner, name))
-        object.__setattr__(owner, name, hooked)
+        object.__setattr__(owner, name, function)
 
 
 def _tell_all(place: str, structure: Any, tell: Tell) -> None:

@@ -73,7 +73,7 @@ def compare(
         A report with at least one row for each artefact and each backend that takes it.
     """
     chosen = tuple(artifacts if artifacts is not None else manifest.artifacts)
-    rows = [row for artifact in chosen for row in _weight_rows(directory, artifact, source)]
+    rows = [row for artifact in chosen for row in weight_rows(directory, artifact, source)]
     rows.append(_manifest_row(manifest, source))
     if golden is not None:
         rows.append(_golden_row(golden, manifest, sample_sets))
@@ -125,7 +125,7 @@ def _golden_row(golden: Golden, manifest: Manifest, sample_sets: Sequence[Sample
     return replace(row, **judge(samples, found, meanings, gate).fields())
 
 
-def _weight_rows(directory: Path, artifact: Artifact, source: Source) -> Iterator[Row]:
+def weight_rows(directory: Path, artifact: Artifact, source: Source) -> Iterator[Row]:
     """One row: the file's float32 weights against Keras' own, bit for bit."""
     if artifact.precision != "float32":
         return

@@ -53,6 +53,16 @@ def layer_scopes() -> Iterator[dict[str, tuple[str, str]]]:
         _active.reset(token)
 
 
+def current_path() -> str:
+    """The path of what is being called, as `layer_scopes` makes scopes of it; "" outside."""
+    # How the calls are nested now, not Keras' own path of a layer: that one depends on how the
+    # model was made, and is another one after saving and loading.
+    from keras.src.backend.common import global_state
+
+    stack = global_state.get_global_attribute("name_scope_stack") or ()
+    return "/".join(entry.name for entry in stack)
+
+
 class _Scope:
     """Computes its name when it is entered: only then is it known what calls the layer."""
 
@@ -62,12 +72,8 @@ class _Scope:
 
     def __enter__(self) -> None:
         import tensorflow as tf
-        from keras.src.backend.common import global_state
 
-        # How the calls are nested now, not Keras' own path of a layer: that one depends on how
-        # the model was made, and is another one after saving and loading.
-        stack = global_state.get_global_attribute("name_scope_stack")
-        path = "/".join(entry.name for entry in stack)
+        path = current_path()
         scope = plain(path)
         if self._caller is not None:
             self._layers.setdefault(scope, (path, type(self._caller).__name__))

@@ -11,7 +11,7 @@ import os
 import click
 
 from exporter import __version__
-from exporter.cli import bundle, check, learning, site
+from exporter.cli import bundle, check, learning, site, trace
 from exporter.cli.shell import Commands
 
 
@@ -41,5 +41,6 @@ for command in (
     bundle.predict,
     site.site,
     check.check,
+    trace.trace,
 ):
     main.add_command(command)

@@ -1,0 +1,98 @@
+"""Bundles to be traced: right ones, written once, and copies with a fault."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import pytest
+
+from exporter import runtimes
+from exporter.formats import get
+from exporter.manifest import Artifact, measure
+from exporter.runtimes import Engine
+from tests.mutations import subjects
+from tests.mutations.subjects import Subject
+
+
+def nested(seed: int) -> object:
+    """A model called twice inside another one, on both of two inputs; names that TF refuses."""
+    layers = keras.layers
+    inner = keras.Sequential(
+        [
+            keras.Input((5,)),
+            layers.Dense(6, activation="relu", name="wide one"),
+            layers.Dropout(0.5, name="dropped"),
+            layers.Dense(4, activation="tanh", name="narrow"),
+        ],
+        name="tower",
+    )
+    left, right = keras.Input((5,), name="left"), keras.Input((5,), name="right")
+    joined = layers.Concatenate(name="joined")([inner(left), inner(right)])
+    scores = layers.Dense(3, activation="softmax", name="scores")(joined)
+    model = keras.Model([left, right], scores, name="nested")
+    return subjects._described(model, seed)
+
+
+@pytest.fixture(scope="session")
+def subject(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Subject]:
+    """The bundle of a subject, written when it is first wanted; not to be changed."""
+    made: dict[str, Subject] = {}
+    subjects.BUILDERS.setdefault("nested", nested)  # type: ignore[arg-type]
+
+    def get_subject(name: str) -> Subject:
+        if name not in made:
+            folder = tmp_path_factory.mktemp("traced") / name
+            found = subjects.make(name, folder)
+            source = get("keras").export(found.source, "float32", folder)
+            artifact = Artifact("keras", "float32", source.path, measure(folder, source.files))
+            manifest = replace(found.manifest, artifacts=(artifact, *found.manifest.artifacts))
+            (folder / "manifest.json").write_text(manifest.to_json(), encoding="utf-8")
+            made[name] = replace(found, manifest=manifest)
+        return made[name]
+
+    yield get_subject
+    del subjects.BUILDERS["nested"]
+
+
+@pytest.fixture
+def spoilt(subject: Callable[[str], Subject], tmp_path: Path) -> Callable[..., Path]:
+    """A copy of a bundle with a change made to one file: `spoilt(name, format, change)`."""
+
+    def spoil(name: str, format: str, change: Callable[[Path], None]) -> Path:
+        found = subject(name)
+        folder = Path(shutil.copytree(found.directory, tmp_path / name))
+        change(folder / found.manifest.artifact(format).path)
+        return folder
+
+    return spoil
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _kept_running() -> Iterator[None]:
+    """One Node for all traces: starting it costs half a second each time."""
+    before = runtimes.get
+    with ExitStack() as stack:
+        engines: dict[str, Engine] = {}
+
+        def kept(name: str) -> runtimes.Runtime:
+            runtime = before(name)
+            if not runtime.everywhere:
+                return runtime
+            if name not in engines:
+                engines[name] = stack.enter_context(runtime.start())
+
+            @contextmanager
+            def start() -> Iterator[Engine]:
+                yield engines[name]
+
+            runtime.start = start  # type: ignore[method-assign]
+            return runtime
+
+        runtimes.get = kept
+        yield
+        runtimes.get = before
