@@ -3,15 +3,17 @@
     report = check("https://models.example.org/models/mlp-128-64/")
     print([finding.message for finding in report.findings])
 
-`http` fetches, `rules` judge one file, `bundle` a whole bundle, `page` what a page's policies
-block, `policy` reads those, `finding` holds what was found and what to do about it. Imports the
-standard library, `exporter.manifest` and `exporter.errors`; onnx where a model is read. What it is
-told by a server is hostile: addresses stay below the manifest's, sizes and times are bounded.
+`http` fetches, `rules` judge one file, `bundle` a whole bundle, `player` the player beside it,
+`page` what a page's policies block, `policy` reads those, `finding` holds what was found and what
+to do about it. Imports the standard library, `exporter.manifest` and `exporter.errors`; onnx where
+a model is read. What it is told by a server is hostile: addresses stay below the manifest's, sizes
+and times are bounded.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
@@ -19,6 +21,7 @@ from exporter.check import http, rules
 from exporter.check.bundle import MAX_MANIFEST_BYTES, Tell, check_bundle
 from exporter.check.finding import ERROR, WARNING, Finding, Report
 from exporter.check.page import MAX_SCRIPT_BYTES, Contents, check_page, read_page
+from exporter.check.player import check_player
 from exporter.manifest import MANIFEST_NAME
 
 __all__ = ["ANYWHERE", "ERROR", "WARNING", "Finding", "Report", "check"]
@@ -58,7 +61,9 @@ def check(
         _check_page_with_models(report, answer, contents, tell)
     else:
         checked = manifest_url or urljoin(_as_folder(url), MANIFEST_NAME)
-        check_bundle(report, checked, page or "", tell)
+        if check_bundle(report, checked, page or "", tell):
+            # Where the app and a frozen site have it.
+            check_player(report, urljoin(checked, "../../player/"), page or "")
         if page and (given := read_page(report, page)):
             check_page(report, *given, [checked])
     for one in also:
@@ -108,8 +113,18 @@ def _check_page_with_models(
         # A page may read what lies beside it without being allowed to.
         report.origin = "" if http.origin_of(manifest) == asking else asking
         check_bundle(report, manifest, answer.url, tell)
+    for folder in _players(contents):
+        report.origin = "" if http.origin_of(folder) == asking else asking
+        check_player(report, folder, answer.url)
     report.origin = asking
     check_page(report, answer, contents, contents.manifests)
+
+
+def _players(contents: Contents) -> list[str]:
+    """The folders of the players that the page loads."""
+    entry = re.compile(r"/(digit-pad|index)(\.[0-9a-f]+)?\.js$")
+    urls = [one.url for one in contents.scripts if entry.search(urlsplit(one.url).path)]
+    return list(dict.fromkeys(urljoin(url, ".") for url in urls))
 
 
 def _check_other(report: Report, url: str, page: str) -> None:

@@ -16,12 +16,14 @@ import pytest
 from exporter.check import ANYWHERE, Report, check, http
 from exporter.check.bundle import MAX_IR_VERSION, MAX_OPSET, ORT_WEB, onnx_versions
 from exporter.check.finding import REMEDIES
+from exporter.check.player import FILES
 from exporter.check.policy import Policy, parse_header
 from exporter.errors import BadUsage
 from tests.web.digit_pad_page import MODEL, MODELS
 from tests.web.faulty_host import Fault, FaultyHost, Reply, serving
 from tests.web.other_site import MODULES
 from tests.web.static_host import static_host
+from web.files import PLAYER
 from web.freeze import freeze
 
 SHARD = "tfjs/layers/group1-shard1of1.bin"
@@ -332,6 +334,23 @@ for (let i = 0; i < {len(VERSIONS)}; i++) {{
         stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert done.stdout.split() == [str(loads).lower() for _, _, loads in VERSIONS]
+
+
+# ---- the player beside it
+
+
+def test_the_player_beside_a_bundle_is_looked_at_too(host: FaultyHost) -> None:
+    for name in FILES:
+        host.files[f"/player/{name}"] = (PLAYER / name).read_bytes()[:2000]
+    report = look(host)
+    assert report.findings == []
+    assert {f"{host.address}/player/{name}" for name in FILES} <= set(report.fetched)
+    host.faults["simd.wasm"] = faulty(lambda r: r.with_headers(Content_Type="text/plain"))
+    host.faults["tfjs.js"] = faulty(lambda r: r.with_headers(Access_Control_Allow_Origin=""))
+    del host.files["/player/onnx.js"]
+    codes = {(one.code, one.url.rsplit("/", 1)[-1]) for one in look(host).errors}
+    wasm = "tfjs-backend-wasm-simd.wasm"
+    assert codes >= {("type", wasm), ("cors", "tfjs.js"), ("missing", "onnx.js")}
 
 
 # ---- the page is wrong

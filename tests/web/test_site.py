@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 import shutil
@@ -149,6 +150,20 @@ def test_every_link_is_relative_and_leads_to_a_file(frozen: Path) -> None:
     pages = {path for path in files if path.endswith(".html") and "/report/" not in path}
     models = {f"embed/{name}/index.html" for name in (MODEL, "mlp-128")}
     assert pages == {"index.html", "embed/index.html", "models/index.html"} | models
+
+
+def test_a_bundle_of_any_name_is_led_to(tmp_path: Path) -> None:
+    name = "a'b & ü #1?"
+    write_bundle(tmp_path / name)
+    freeze([tmp_path / name], tmp_path / "out")
+    files = tree(tmp_path / "out")
+    pages = {path: data.decode() for path, data in files.items() if path.endswith(".html")}
+    assert set(pages) == {"index.html", "models/index.html", "embed/index.html",
+                          f"embed/{name}/index.html"}  # fmt: skip
+    for path, text in pages.items():
+        for link in links(path, html.unescape(text)):
+            place = link + "index.html" if link.endswith("/") or not link else link
+            assert place in files, (path, link)
 
 
 def test_what_the_pages_name_has_a_hash_of_its_contents_in_its_name(frozen: Path) -> None:
