@@ -14,12 +14,18 @@ test("a link holds the strokes to a thousandth of the canvas, also beyond its ed
 });
 
 test("a link that is read and written again is the same", () => {
-  const hash = toHash({ choice: { model: "mlp-128-64", runtime: "tfjs", backend: "wasm", precision: "uint8" }, strokes: STROKES });
+  const hash = toHash({ choice: { model: "mlp-128-64", runtime: "tfjs", backend: "wasm", precision: "uint8" }, strokes: STROKES, answer: "7 & more" });
+  assert.equal(fromHash(hash).answer, "7 & more");
   assert.equal(toHash(fromHash(hash)), hash);
 });
 
 test("what is automatic is left out of the link", () => {
   assert.equal(toHash({ choice: { model: "m", runtime: "auto", backend: "auto", precision: "auto" }, strokes: [] }), "model=m");
+});
+
+test("an answer belongs to strokes", () => {
+  assert.equal(toHash({ choice: { model: "m" }, strokes: [], answer: "7" }), "model=m");
+  assert.equal(fromHash("#model=m").answer, null);
 });
 
 test("what is no link shows nothing and breaks nothing", () => {

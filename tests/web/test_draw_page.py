@@ -134,12 +134,24 @@ def test_a_link_shows_a_friend_the_same(visit: Callable[..., Page]) -> None:
     # The address is written once the hand has rested.
     page.wait_for_timeout(1000)
     assert "ink=" in page.url
+    assert page.url.endswith("&answer=7")
     friend = visit(page.url, viewport={"width": 400, "height": 800})
     friend.locator("digit-pad [part=answer]", has_text="7").wait_for()
     friend.locator("[data-fact=runtime]", has_text="cpu").wait_for()
     assert friend.locator("select[name=model]").input_value() == MODEL
     sure = "digit-pad [part=confidence]"
     assert friend.locator(sure).text_content() == page.locator(sure).text_content()
+
+
+def test_a_link_says_when_the_answer_was_another_one_where_it_was_made(
+    visit: Callable[..., Page],
+) -> None:
+    page = visit()
+    draw(page, SEVEN)
+    page.locator("digit-pad [part=answer]", has_text="7").wait_for()
+    page.wait_for_timeout(1000)
+    friend = visit(page.url.replace("answer=7", "answer=1"))
+    friend.locator(".told", has_text="Where the link was made, the answer was 1.").wait_for()
 
 
 def test_a_picture_is_opened_and_read(visit: Callable[..., Page]) -> None:

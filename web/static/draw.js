@@ -26,6 +26,8 @@ const hinted = new Set();
 let layers = null;
 /** @type {any} The last prediction's detail. */
 let last = null;
+/** What the link says was answered where it was made. @type {string | null} */
+let promised = null;
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let resting;
 
@@ -124,9 +126,13 @@ function apply() {
 function remember() {
   clearTimeout(resting);
   resting = setTimeout(() => {
-    const { choice, strokes } = { choice: chosen(), strokes: shares(pad.strokes, 1 / side()) };
-    history.replaceState(null, "", `#${toHash({ choice, strokes })}`);
+    history.replaceState(null, "", `#${shown()}`);
   }, REST_MS);
+}
+
+/** What a link to all of this holds. */
+function shown() {
+  return toHash({ choice: chosen(), strokes: shares(pad.strokes, 1 / side()), answer: last?.label ?? null });
 }
 
 function side() {
@@ -140,7 +146,8 @@ function shares(strokes, factor) {
 
 /** Show what the address says. */
 function recall() {
-  const { choice, strokes } = fromHash(location.hash);
+  const { choice, strokes, answer } = fromHash(location.hash);
+  promised = answer ?? null;
   if (choice.model in bundles) form.model.value = choice.model;
   const runtime = choice.runtime ? `${choice.runtime} ${choice.backend ?? ""}` : "auto";
   const options = [...form.runtime.querySelectorAll("option")].map((one) => one.value);
@@ -158,6 +165,12 @@ function fetchedBytes() {
   return [...sizes.values()].reduce((sum, size) => sum + size, 0);
 }
 
+/** Whether this is what the one who made the link has seen; asked once. @param {string} label */
+function keepPromise(label) {
+  if (promised !== null && promised !== label) told.textContent = `Where the link was made, the answer was ${promised}.`;
+  promised = null;
+}
+
 /** @param {any} info Of the model that answers now. */
 function open(info) {
   void layers?.open(pad.src, info.precision, info.labels);
@@ -172,7 +185,10 @@ pad.addEventListener("load", (/** @type {CustomEvent} */ { detail: info }) => {
 });
 pad.addEventListener("prediction", (/** @type {CustomEvent} */ { detail }) => {
   last = detail;
-  if (detail.label !== null) tell("latency", `${detail.latencyMs.toFixed(detail.latencyMs < 10 ? 1 : 0)} ms`);
+  if (detail.label !== null) {
+    keepPromise(detail.label);
+    tell("latency", `${detail.latencyMs.toFixed(detail.latencyMs < 10 ? 1 : 0)} ms`);
+  }
   layers?.show(detail.input, detail.label);
   tell("fetched", bytes(fetchedBytes()));
   remember();
@@ -183,8 +199,7 @@ form.addEventListener("change", () => {
 });
 form.addEventListener("submit", (/** @type {Event} */ event) => event.preventDefault());
 find("[data-copies]").addEventListener("click", async () => {
-  const hash = toHash({ choice: chosen(), strokes: shares(pad.strokes, 1 / side()) });
-  history.replaceState(null, "", `#${hash}`);
+  history.replaceState(null, "", `#${shown()}`);
   try {
     await navigator.clipboard.writeText(location.href);
     told.textContent = "Copied.";

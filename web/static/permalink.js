@@ -1,5 +1,6 @@
 /**
- * What a link holds: the choice, and the strokes in shares of the canvas. Pure; imports nothing.
+ * What a link holds: the choice, the strokes in shares of the canvas, and the answer that was seen.
+ * Pure; imports nothing.
  * @module
  */
 
@@ -7,6 +8,7 @@
  * @typedef {object} Shown
  * @property {Record<string, string>} choice model, runtime, backend, precision; what is left out is automatic.
  * @property {number[][][]} strokes Points in 0..1 of the canvas' side.
+ * @property {string | null} [answer] The label that was seen for them.
  */
 
 const KEYS = ["model", "runtime", "backend", "precision"];
@@ -19,9 +21,10 @@ const MARGIN = 0.5;
  * @param {Shown} shown
  * @returns {string} For `location.hash`, "" for nothing.
  */
-export function toHash({ choice, strokes }) {
+export function toHash({ choice, strokes, answer = null }) {
   const given = KEYS.filter((key) => choice[key] && choice[key] !== "auto").map((key) => [key, choice[key]]);
   if (strokes.length > 0) given.push(["ink", strokes.map(packStroke).join(".")]);
+  if (strokes.length > 0 && answer !== null) given.push(["answer", answer]);
   return new URLSearchParams(given).toString();
 }
 
@@ -33,7 +36,7 @@ export function fromHash(hash) {
   const given = new URLSearchParams(hash.replace(/^#/, ""));
   const choice = Object.fromEntries(KEYS.filter((key) => given.has(key)).map((key) => [key, given.get(key) ?? ""]));
   const strokes = (given.get("ink") ?? "").split(".").map(unpackStroke).filter((stroke) => stroke.length > 0);
-  return { choice, strokes };
+  return { choice, strokes, answer: given.get("answer") };
 }
 
 /** Two base64 digits for x, two for y. @param {number[][]} stroke */
