@@ -45,6 +45,10 @@ check: $(SET_UP) ## Format, lint, types, architecture: fast
 serve: $(SET_UP) player ## Serve the page on http://127.0.0.1:5000
 	$(BIN)/flask --app web run $(ARGS)
 
+.PHONY: site
+site: $(SET_UP) player ## Freeze the page and all models into out/site, for any static host
+	$(BIN)/exporter site $(wildcard models/*) -o out/site $(ARGS)
+
 .PHONY: lock
 lock: $(SET_UP) ## Compile requirements.lock anew from pyproject.toml
 	$(BIN)/uv pip compile pyproject.toml --group graph --group build --group dev \
