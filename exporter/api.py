@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from exporter import jobs, pipeline
 from exporter import manifest as manifests
+from exporter.errors import MachineFailed
 from exporter.manifest import Manifest
 from exporter.parity import ParityReport, Samples
 from exporter.pipeline import GOLDEN_NAME, Progress
@@ -171,6 +172,15 @@ def _as_known(described: Source, manifest: Manifest) -> Source:
     )  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Compared:
+    """A comparison, what `parity.json` holds of it, and why it could not be written, if so."""
+
+    report: ParityReport
+    document: Mapping[str, Any]
+    unwritten: MachineFailed | None
+
+
 def compare_and_report(
     directory: Path,
     runtimes: Sequence[str] | None = None,
@@ -179,8 +189,8 @@ def compare_and_report(
     custom_objects: Mapping[str, Any] | None = None,
     unsafe: bool = False,
     on_progress: Progress = lambda _: None,
-) -> ParityReport:
-    """`compare`, and the bundle's `report/` written anew."""
+) -> Compared:
+    """`compare`, and the bundle's `report/` written anew where it can be."""
     from exporter import report, shipping
 
     comparison = _Comparison.of(
@@ -190,11 +200,17 @@ def compare_and_report(
     found = comparison.report
     by_name = {chosen.name: chosen for chosen in comparison.sets}
     offers = shipping.offers(comparison.manifest, found, directory)
-    report.write_report(
-        found, comparison.manifest, directory, samples=by_name, answers=found.answers,
-        offers=offers,
-    )  # fmt: skip
-    return found
+    unwritten = None
+    try:
+        report.write_report(
+            found, comparison.manifest, directory, samples=by_name, answers=found.answers,
+            offers=offers,
+        )  # fmt: skip
+    except MachineFailed as error:
+        # What was measured is told all the same: a bundle may lie where nobody may write.
+        unwritten = error
+    document = report.parity_document(found, comparison.manifest, offers)
+    return Compared(found, document, unwritten)
 
 
 def load(

@@ -26,6 +26,7 @@ May import nothing of the project.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 
@@ -46,7 +47,15 @@ class ParityFailed(AnswerIsNo):
 
 
 class VerificationFailed(AnswerIsNo):
-    """A bundle's files are not those of its manifest."""
+    """A bundle's files are not those of its manifest.
+
+    Attributes:
+        findings: "missing", "extra", "changed" -> paths, each with what is wrong with it.
+    """
+
+    def __init__(self, message: str, findings: Mapping[str, Sequence[str]] | None = None) -> None:
+        super().__init__(message)
+        self.findings = dict(findings or {})
 
 
 class UnsupportedModel(AnswerIsNo):

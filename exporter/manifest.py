@@ -203,13 +203,10 @@ def verify(directory: Path) -> Manifest:
             changed.append(f"{path} ({sizes})")
         elif actual != expected[path]:
             changed.append(f"{path} (sha256 {actual.sha256[:12]}…)")
-    faults = [
-        f"{kind}: {', '.join(paths)}"
-        for kind, paths in (("missing", missing), ("extra", extra), ("changed", changed))
-        if paths
-    ]
-    if faults:
-        raise VerificationFailed(f"{directory}: {'; '.join(faults)}; export it again")
+    findings = {"missing": missing, "extra": extra, "changed": changed}
+    if any(findings.values()):
+        faults = [f"{kind}: {', '.join(paths)}" for kind, paths in findings.items() if paths]
+        raise VerificationFailed(f"{directory}: {'; '.join(faults)}; export it again", findings)
     return manifest
 
 

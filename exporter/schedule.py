@@ -86,6 +86,9 @@ def _within(turn: Turn, share: float, fixed_batch: int | None) -> Turn:
     if allowed == turn.count:
         return turn
     note = turn.note
+    batch = fixed_batch or min(turn.batch, allowed)
     if allowed < turn.samples.count:
         note = f"the first {allowed:,} of {turn.samples.count:,}: more would take too long"
-    return Turn(turn.samples, fixed_batch or min(turn.batch, allowed), allowed, note)
+    elif batch < turn.batch:
+        note = f"at batch {batch:,} instead of {turn.batch:,}: more would take too long"
+    return Turn(turn.samples, batch, allowed, note)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -121,7 +122,8 @@ def test_what_no_format_writes_is_told_before_any_training(
 ) -> None:
     text = (recipe.RECIPES_FOLDER / "mlp-128.toml").read_text(encoding="utf-8")
     path = tmp_path / "mine.toml"
-    path.write_text(re.sub(r"^ships = .*$", f"ships = {ships}", text, flags=re.MULTILINE))
+    text = re.sub(r"^ships = \[.*?^\]$", f"ships = {ships}", text, flags=re.MULTILINE | re.DOTALL)
+    path.write_text(text)
     result = run_exporter("export", path, "-o", tmp_path / "out", "--data", "digits")
     assert result.exit_code == 2
     line = only_line(result)
@@ -170,6 +172,34 @@ def test_a_full_disk_is_exit_4(tiny_bundle: Path) -> None:
     assert ended.returncode == 4
     assert "No space left" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_verify_of_a_damaged_bundle_says_so_in_json_too(
+    run_exporter: Any, own_bundle: Path
+) -> None:
+    (own_bundle / "stranger").write_text("")
+    (own_bundle / "golden.json").unlink()
+    result = run_exporter("verify", own_bundle, "--json")
+    assert result.exit_code == 1
+    assert json.loads(result.stdout) == {
+        "name": "tiny",
+        "verified": False,
+        "findings": {"missing": ["golden.json"], "extra": ["stranger"], "changed": []},
+    }
+
+
+def test_parity_where_nobody_may_write_shows_the_table_and_says_so(
+    run_exporter: Any, own_bundle: Path
+) -> None:
+    shutil.rmtree(own_bundle / "report")
+    (own_bundle / "report").write_text("in the way: a folder cannot be made here")
+    result = run_exporter("parity", own_bundle, "--runtimes", "onnxruntime")
+    assert result.exit_code == 0, result.stderr
+    assert "onnx/float32" in result.stdout
+    assert "warning: " in result.stderr
+    assert "the report cannot be written" in result.stderr
+    answer = run_exporter("parity", own_bundle, "--runtimes", "onnxruntime", "--json")
+    assert json.loads(answer.stdout)["verdict"] == "passed"
 
 
 def test_verify_says_what_it_checked(run_exporter: Any, tiny_bundle: Path) -> None:

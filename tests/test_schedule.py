@@ -61,6 +61,24 @@ def test_a_model_that_takes_long_is_given_fewer_samples_and_each_row_says_so() -
     assert found[-1].note.endswith(" of 10,000: more would take too long")
 
 
+def test_a_row_whose_batch_alone_shrinks_says_so_too() -> None:
+    found = plan(
+        (GOLDEN,), "float32", "cpu", fixed_batch=None, seconds_of=lambda batch: batch / 2,
+        budget_seconds=30.0,
+    )  # fmt: skip
+    largest = found[-1]
+    assert 9 <= largest.batch < 256
+    assert largest.note == f"at batch {largest.batch} instead of 256: more would take too long"
+
+
+def test_static_ranges_are_judged_at_every_batch_and_only_on_edges_within_them() -> None:
+    edge = replace(EDGE, in_range=(True, False, True, *[False] * 6))
+    found = turns(precision="int8-static", sets=(edge,))
+    assert [(turn.batch, turn.samples.count) for turn in found] == [(1, 2), (7, 2), (256, 2)]
+    assert turns(precision="int8-static", sets=(replace(edge, in_range=(False,) * 9),)) == []
+    assert turns(precision="uint8", sets=(edge,))[0].samples.count == 9
+
+
 def test_one_sample_is_always_run() -> None:
     assert all(turn.count == 1 for turn in turns(cost=1e6))
 

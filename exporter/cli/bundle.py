@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -19,7 +21,16 @@ from exporter.cli.shell import (
     tables,
     unsafe_option,
 )
-from exporter.errors import BadUsage, ExporterError, ParityFailed, SomethingMissing
+from exporter.errors import (
+    BadUsage,
+    ExporterError,
+    ParityFailed,
+    SomethingMissing,
+    VerificationFailed,
+)
+
+if TYPE_CHECKING:
+    from exporter.parity import ParityReport
 
 
 @click.command(
@@ -32,7 +43,9 @@ from exporter.errors import BadUsage, ExporterError, ParityFailed, SomethingMiss
     "-o", "--output", type=click.Path(path_type=Path), help="The bundle; models/NAME by default."
 )
 @click.option("--formats", "format_names", help=f"Of {', '.join(formats.NAMES[1:])}.")
-@click.option("--precisions", help=f"Of {', '.join(formats.PRECISIONS)}; float32 by default.")
+@click.option(
+    "--precisions", help=f"Of {', '.join(formats.PRECISIONS)}, or all that pass; float32."
+)
 @click.option("--name", help="The bundle's name; the folder's by default.")
 @custom_objects_option
 @click.option("--strict", is_flag=True, help="A runtime that cannot run here is a failure.")
@@ -106,17 +119,25 @@ def parity(
 
     strict = strict or os.environ.get("CI", "").lower() == "true"
     with progress(str(bundle), as_json) as tell:
-        report = compare_and_report(
+        compared = compare_and_report(
             bundle, listed(runtime_names), data=data, on_progress=tell,
             custom_objects=custom_objects_of(custom_objects), unsafe=unsafe,
         )  # fmt: skip
+    report = compared.report
     if as_json:
-        click.echo((bundle / "report" / "parity.json").read_text(encoding="utf-8"), nl=False)
+        print_json(compared.document)
     else:
         tables().show_parity(report)
+    if compared.unwritten is not None:
+        click.secho(f"warning: {compared.unwritten}", fg="yellow", err=True)
+    if not report.failed:
+        _say_if_nothing_ran(bundle, report, listed(runtime_names) or ())
     if verdict := report.verdict(strict=strict):
         raise ParityFailed(verdict)
-    asked = listed(runtime_names) or ()
+
+
+def _say_if_nothing_ran(bundle: Path, report: ParityReport, asked: Sequence[str]) -> None:
+    """Runtimes that were asked for by name, and did nothing."""
     named = [row for row in report.rows if row.runtime in asked]
     if asked and not named:
         raise ParityFailed(f"{bundle}: holds nothing that {', '.join(asked)} runs; no proof")
@@ -131,7 +152,12 @@ def verify(bundle: Path, as_json: bool) -> None:
     """Check BUNDLE's manifest and hashes; names all that is missing, extra or changed at once."""
     from exporter.manifest import verify as check
 
-    manifest = check(bundle)
+    try:
+        manifest = check(bundle)
+    except VerificationFailed as error:
+        if as_json:
+            print_json({"name": bundle.name, "verified": False, "findings": error.findings})
+        raise
     files = manifest.all_files()
     if as_json:
         print_json({"name": manifest.name, "files": len(files), "verified": True})
