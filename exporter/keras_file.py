@@ -28,9 +28,11 @@ if TYPE_CHECKING:
 
 _HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 _ZIP_DATE = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip entry can have
-_UNSAFE_HINT = (
-    "it carries Python code that would be run on loading; "
-    "give --unsafe (unsafe=True) if you trust where the file comes from"
+_UNSAFE_HINT = "give --unsafe (unsafe=True) if you trust where the file comes from"
+# What Keras' safe mode says, of Lambda, TFSMLayer, TorchModuleWrapper and vocabulary files.
+_REQUESTED = re.compile(
+    r"Requested the (?:deserialization|loading) of (.+?)(?: whose| via| outside|, which|\. )"
+    r".+safe_mode=False"
 )
 _UNKNOWN = re.compile(r"(?:Could not locate|Unknown) (\w+):? ['\"]?([\w>.:-]+)")
 _trusted: ContextVar[tuple[Mapping[str, Any], bool]] = ContextVar("trusted", default=({}, False))
@@ -150,8 +152,11 @@ def _explain(error: Exception) -> str:
     """One line of what Keras said, and the way out where there is one."""
     text = str(error)
     line = first_line(error)
-    if "safe_mode" in text or "unsafe_deserialization" in text or "lambda" in line.lower():
-        return _UNSAFE_HINT
+    requested = _REQUESTED.search(" ".join(text.split()))
+    if requested:
+        what = requested[1].replace("`", "")
+        does = "reads another file" if "file" in what else "carries Python code that would be run"
+        return f"it {does} on loading ({what}); {_UNSAFE_HINT}"
     if "No model config found" in text:
         return (
             "weights without a model found; a whole model expected, "

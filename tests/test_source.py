@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import subprocess
 import sys
 import zipfile
@@ -336,6 +337,48 @@ def test_code_in_a_file_is_run_only_where_the_user_trusts_it(tmp_path: Path, end
         load(path)
     assert "\n" not in str(caught.value)
     assert load(path, unsafe=True).count_params() == 0
+
+
+class LambdaRank(layers.Layer):
+    """A custom layer whose name is none of a Lambda layer."""
+
+    def call(self, inputs: Any) -> Any:
+        return inputs
+
+
+@pytest.mark.parametrize("ending", [".keras", ".h5"])
+def test_a_custom_layer_called_lambda_something_is_no_code_in_the_file(
+    tmp_path: Path, ending: str
+) -> None:
+    path = tmp_path / f"rank{ending}"
+    keras.Sequential([keras.Input((3,)), LambdaRank(name="lambda")]).save(path)
+    with pytest.raises(BadModel, match=r"'LambdaRank' is not Keras' own; .*--custom-objects"):
+        load(path)
+
+
+def test_a_vocabulary_outside_of_the_file_is_told_from_code(tmp_path: Path) -> None:
+    (tmp_path / "words.txt").write_text("3\n5\n")
+    words = str(tmp_path / "words.txt")
+    model = keras.Sequential([keras.Input((3,)), layers.StringLookup(vocabulary=words)])
+    model.save(tmp_path / "words.keras")
+    config = _config_of(tmp_path / "words.keras")
+    config["config"]["layers"][1]["config"]["vocabulary"] = words
+    _replace_config(tmp_path / "words.keras", config)
+    with pytest.raises(BadModel, match=r"it reads another file on loading .* give --unsafe"):
+        load(tmp_path / "words.keras")
+
+
+def _config_of(path: Path) -> Any:
+    with zipfile.ZipFile(path) as archive:
+        return json.loads(archive.read("config.json"))
+
+
+def _replace_config(path: Path, config: Any) -> None:
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, contents in members.items():
+            archive.writestr(name, json.dumps(config) if name == "config.json" else contents)
 
 
 class Doubling(layers.Layer):
