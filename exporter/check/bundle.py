@@ -105,7 +105,7 @@ def _file(report: Report, url: str, file: File, page: str) -> bytes | None:
     if not answer.cut and _matches(answer.body, file):
         return answer.body
     fresh = http.get(_past_caches(url), file.size_bytes, origin=origin, fresh=True)
-    if fresh.status == 200 and not fresh.cut and _matches(fresh.body, file):
+    if (fresh.status == 200 and _matches(fresh.body, file)) or _came_from_cache(answer):
         report.add([_stale(url, answer)])
     elif answer.cut or len(answer.body) != file.size_bytes:
         found = answer.cut or f"{len(answer.body)} found"
@@ -141,8 +141,15 @@ def _unchanged(answer: http.Answer, url: str, origin: str) -> list[Finding]:
 def _stale(url: str, answer: http.Answer) -> Finding:
     age = answer.header("Age")
     since = f", {age} s old" if age else ""
-    message = f"today's file expected, an older one{since} found: past the caches it is right"
+    message = f"the file of this manifest expected, another{since} from a cache found"
     return Finding("stale-cache", url, message)
+
+
+def _came_from_cache(answer: http.Answer) -> bool:
+    """By what caches say of themselves (RFC 9111 Age; CDNs' own words)."""
+    age = answer.header("Age")
+    said = [answer.header(name).lower() for name in ("X-Cache", "CF-Cache-Status", "Cache-Status")]
+    return (age.isdigit() and int(age[:9]) > 0) or any("hit" in one for one in said)
 
 
 def _past_caches(url: str) -> str:

@@ -22,9 +22,9 @@ from exporter.errors import BadUsage
 TIMEOUT_S = 20.0
 """Without a byte; a whole file may take `DEADLINE_S`."""
 DEADLINE_S = 180.0
-MAX_REDIRECTS = 5
+MAXREDIRECTS = 5
 _CHUNK = 1 << 16
-_REDIRECTS = (301, 302, 303, 307, 308)
+REDIRECTS = (301, 302, 303, 307, 308)
 _LOOPBACK = ("localhost", "127.0.0.1", "[::1]", "::1")
 
 
@@ -96,6 +96,16 @@ def origin_of(url: str) -> str:
     return f"{parts.scheme}://{host}" + (f":{port}" if port not in (None, standard) else "")
 
 
+def web_address(base: str, path: str) -> str | None:
+    """Where `path` leads from `base`; None where that is no http(s) address."""
+    try:
+        address = urljoin(base, path.strip())
+        origin_of(address)
+    except (ValueError, BadUsage):
+        return None
+    return address
+
+
 def is_insecure(url: str) -> bool:
     """Plain http that no browser trusts: not on this machine."""
     parts = urlsplit(url)
@@ -103,7 +113,7 @@ def is_insecure(url: str) -> bool:
 
 
 def get(url: str, limit_bytes: int, *, origin: str = "", fresh: bool = False) -> Answer:
-    """Fetch at most `limit_bytes` (decoded); follows at most `MAX_REDIRECTS` redirects.
+    """Fetch at most `limit_bytes` (decoded); follows at most `MAXREDIRECTS` redirects.
 
     Args:
         url: http or https.
@@ -115,14 +125,14 @@ def get(url: str, limit_bytes: int, *, origin: str = "", fresh: bool = False) ->
     while True:
         answer = _get_once(url, limit_bytes, origin, fresh)
         location = answer.headers.get("Location", "")
-        if answer.status not in _REDIRECTS or not location:
+        if answer.status not in REDIRECTS or not location:
             return _with_hops(answer, hops)
-        target = urljoin(url, location)
+        target = web_address(url, location)
+        if target is None:
+            return _with_hops(answer, hops, f"redirected to {location}, which is no web address")
         hops.append(Hop(url, answer.status, answer.headers, target))
-        if urlsplit(target).scheme not in ("http", "https"):
-            return _with_hops(answer, hops, f"redirected to {target}, which is no web address")
-        if len(hops) > MAX_REDIRECTS:
-            return _with_hops(answer, hops, f"more than {MAX_REDIRECTS} redirects")
+        if len(hops) > MAXREDIRECTS:
+            return _with_hops(answer, hops, f"more than {MAXREDIRECTS} redirects")
         url = target
 
 
@@ -132,9 +142,18 @@ def answers_unchanged(url: str, tag: str, origin: str = "") -> bool:
     return answer.status == http.client.NOT_MODIFIED
 
 
-class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *_: Any) -> None:
-        return None
+def _make_opener() -> urllib.request.OpenerDirector:
+    """Knows http and https alone: no file, no ftp, no redirects; any status is an answer."""
+    opener = urllib.request.OpenerDirector()
+    for handler in (
+        urllib.request.ProxyHandler, urllib.request.UnknownHandler,
+        urllib.request.HTTPHandler, urllib.request.HTTPSHandler,
+    ):  # fmt: skip
+        opener.add_handler(handler())
+    return opener
+
+
+_OPENER = _make_opener()
 
 
 def _get_once(
@@ -149,14 +168,9 @@ def _get_once(
         headers["Origin"] = origin
     if fresh:
         headers |= {"Cache-Control": "no-cache", "Pragma": "no-cache"}
-    opener = urllib.request.build_opener(_NoRedirects)
     try:
-        request = urllib.request.Request(url, headers=headers)  # noqa: S310 - http(s) only
-        try:
-            response = opener.open(request, timeout=TIMEOUT_S)
-        except urllib.error.HTTPError as error:
-            response = error  # an answer like any other
-        with response:
+        request = urllib.request.Request(url, headers=headers)  # noqa: S310 - _OPENER knows no more
+        with _OPENER.open(request, timeout=TIMEOUT_S) as response:
             return _read(url, response, limit_bytes)
     except (OSError, http.client.HTTPException, ValueError) as error:
         reason = getattr(error, "reason", None) or error

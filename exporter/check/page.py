@@ -11,7 +11,6 @@ import json
 import re
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
-from urllib.parse import urljoin
 
 from exporter.check import http, rules
 from exporter.check.finding import Finding, Report
@@ -56,26 +55,35 @@ class _Reader(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = {name: value or "" for name, value in attrs}
         if tag == "base" and given.get("href"):
-            self.base = urljoin(self.base, given["href"])
+            self.base = http.web_address(self.base, given["href"]) or self.base
         elif tag == "meta" and given.get("http-equiv", "").lower() == "content-security-policy":
             self.found.policies.append(Policy.parse(given.get("content", "")))
         elif tag == "script":
             self._take_script(given)
         elif tag == "link" and given.get("rel", "").lower() == "modulepreload":
-            self.found.scripts.append(Named(urljoin(self.base, given.get("href", "")), True, True))
-        elif tag == "iframe" and given.get("src"):
-            self.found.frames.append(urljoin(self.base, given["src"]))
-        elif tag == "digit-pad" and given.get("src"):
-            self.found.manifests.append(urljoin(self.base, given["src"]))
+            self._add_script(given.get("href", ""), True, True, "")
+        elif tag == "iframe":
+            self._add(self.found.frames, given.get("src", ""))
+        elif tag == "digit-pad":
+            self._add(self.found.manifests, given.get("src", ""))
+
+    def _add(self, found: list[str], path: str) -> None:
+        """What is no web address, the browser asks no server for."""
+        address = http.web_address(self.base, path) if path else None
+        if address:
+            found.append(address)
+
+    def _add_script(self, path: str, is_module: bool, crossorigin: bool, integrity: str) -> None:
+        address = http.web_address(self.base, path) if path else None
+        if address:
+            self.found.scripts.append(Named(address, is_module, crossorigin, integrity))
 
     def _take_script(self, given: dict[str, str]) -> None:
         kind = given.get("type", "").lower()
         is_module = kind == "module"
         if given.get("src"):
-            url = urljoin(self.base, given["src"])
             crossorigin = is_module or "crossorigin" in given
-            named = Named(url, is_module, crossorigin, given.get("integrity", ""))
-            self.found.scripts.append(named)
+            self._add_script(given["src"], is_module, crossorigin, given.get("integrity", ""))
         else:
             self._kind, self._script = kind, ""
 
@@ -89,28 +97,25 @@ class _Reader(HTMLParser):
         if self._kind in ("", "module", "text/javascript"):
             self.found.has_inline_script = True
             for path in _IMPORT.findall(self._script):
-                self.found.scripts.append(Named(urljoin(self.base, path), True, True))
+                self._add_script(path, True, True, "")
         elif self._kind == "importmap":
             self._take_import_map()
         for path in _MANIFEST.findall(self._script):
-            self.found.manifests.append(urljoin(self.base, path))
+            self._add(self.found.manifests, path)
         for folder in _MODEL.findall(self._script):
-            self.found.manifests.append(urljoin(self.base, f"{folder}manifest.json"))
+            self._add(self.found.manifests, f"{folder}manifest.json")
         self._kind = None
 
     def _take_import_map(self) -> None:
         try:
             document = json.loads(self._script)
             addresses = [str(value) for value in document.get("imports", {}).values()]
-            hashes = {
-                urljoin(self.base, key): str(v) for key, v in document.get("integrity", {}).items()
-            }
+            hashes = {str(key): str(value) for key, value in document.get("integrity", {}).items()}
         except (ValueError, AttributeError, RecursionError):
             return  # the browser says so itself, on every load
         for address in addresses:
-            if not address.startswith("data:") and not address.endswith("/"):
-                url = urljoin(self.base, address)
-                self.found.scripts.append(Named(url, True, True, hashes.get(url, "")))
+            if not address.endswith("/"):
+                self._add_script(address, True, True, hashes.get(address, ""))
 
 
 def read_page(report: Report, url: str) -> tuple[http.Answer, Contents] | None:
@@ -149,8 +154,6 @@ def check_page(
 
 
 def _script(report: Report, page: str, script: Named, policies: list[Policy], coep: str) -> None:
-    if not script.url.startswith(("http:", "https:")):
-        return
     foreign = http.origin_of(page) != http.origin_of(script.url)
     origin = http.origin_of(page) if foreign else ""
     answer = http.get(script.url, MAX_SCRIPT_BYTES, origin=origin)

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
 from exporter.check.finding import WARNING, Finding
-from exporter.check.http import Answer, is_insecure, origin_of
+from exporter.check.http import REDIRECTS, Answer, is_insecure, origin_of
 
 JAVASCRIPT = ("text/javascript", "application/javascript", "application/x-javascript")
 TYPES = {
@@ -34,7 +34,7 @@ def arrival(answer: Answer, url: str) -> list[Finding]:
     found = []
     for hop in answer.hops:
         found += _hop(hop.url, hop.target, hop.status)
-    if answer.status == 0 or (answer.fault and answer.hops):
+    if answer.status == 0 or (answer.fault and answer.status in REDIRECTS):
         return [*found, Finding("unreachable", url, f"an answer expected: {answer.fault}")]
     if answer.fault:
         return [*found, Finding("encoding", url, answer.fault)]
@@ -46,8 +46,6 @@ def arrival(answer: Answer, url: str) -> list[Finding]:
 
 
 def _hop(url: str, target: str, status: int) -> list[Finding]:
-    if urlsplit(target).scheme not in ("http", "https"):
-        return []
     if urlsplit(url).scheme == "https" and is_insecure(target):
         return [Finding("mixed-content", url, f"https sends the browser to http: {target}")]
     message = f"the file expected, {status} to {target} found; name the final address"

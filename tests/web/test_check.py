@@ -147,6 +147,11 @@ def test_what_only_a_cache_has_wrong_is_a_stale_cache(host: FaultyHost) -> None:
     assert "4000 s old" in report.errors[0].message
 
 
+def test_what_a_cache_will_not_let_go_is_a_stale_cache(host: FaultyHost) -> None:
+    host.faults[SHARD] = faulty(lambda r: replace(r, body=b"old").with_headers(X_Cache="HIT"))
+    assert found(look(host)) == {("stale-cache", SHARD)}
+
+
 def test_a_stale_manifest_is_told(host: FaultyHost) -> None:
     good = host.files["/models/it/manifest.json"]
 
@@ -354,6 +359,22 @@ def test_the_player_beside_a_bundle_is_looked_at_too(host: FaultyHost) -> None:
 
 
 # ---- the page is wrong
+
+
+def test_a_page_makes_nobody_open_anything_but_web_addresses(
+    host: FaultyHost, shown: Callable[..., Report], tmp_path: Path
+) -> None:
+    (tmp_path / "manifest.json").write_text('{"artifacts": []}')
+    secret = (tmp_path / "manifest.json").as_uri()
+    hostile = (
+        f'<digit-pad src="{secret}"></digit-pad><iframe src="{secret}"></iframe>'
+        f'<script src="{secret}"></script><iframe src="about:blank"></iframe>'
+        '<iframe src="http://["></iframe><base href="http://u:p@x/"><script src="data:,1"></script>'
+    )
+    report = shown(PAD + hostile)
+    assert report.findings == []
+    assert not [one for one in report.fetched if not one.startswith(host.address)]
+    assert http.get(secret, 1000).status == 0
 
 
 def page(html: str, **headers: str) -> Fault:

@@ -92,5 +92,5 @@ def test_the_pinned_hashes_are_those_of_the_pinned_packages(name: str) -> None:
 
 def test_the_readme_holds_what_the_source_of_the_snippets_says() -> None:
     readme = README.read_text(encoding="utf-8")
-    assert readme == __main__.rewritten(readme)
+    assert readme == __main__.rewritten(readme), "run: python -m web.snippets"
     assert readme.count("```html") == len(SNIPPETS)
