@@ -244,6 +244,25 @@ def test_strokes_are_copies_and_can_be_set(pad: Pad) -> None:
     assert pad.run("pad => pad.strokes") == ONE
 
 
+def test_what_was_set_before_the_script_came_is_kept(chromium: Browser, site: str) -> None:
+    pad = Pad(chromium, site)
+    held: list[Any] = []
+    pad.page.route("**/digit-pad.js", lambda route: held.append(route))
+    pad.page.goto(f"{site}/bare?src=&runtime=auto", wait_until="commit")
+    pad.page.locator("digit-pad").wait_for(state="attached")
+    pad.run(
+        "(pad, [src, strokes]) => Object.assign(pad, {src, strokes, runtime: 'tiny'})",
+        [f"/models/{MODEL}/manifest.json", SEVEN],
+    )
+    pad.wait("() => true")
+    held[0].continue_()
+    pad.page.evaluate("async () => { await customElements.whenDefined('digit-pad'); }")
+    script = "async pad => [(await pad.predict()).label, pad.getAttribute('runtime')]"
+    assert pad.run(script) == ["7", "tiny"]
+    assert pad.faults == []
+    pad.context.close()
+
+
 def test_what_is_no_stroke_is_refused(pad: Pad) -> None:
     script = (
         """pad => { try { pad.draw([[[1, NaN]]]); } catch (error) { return error.message; } }"""

@@ -6,6 +6,7 @@
  */
 
 import { messageOf } from "../errors.js";
+import { ATTRIBUTES, CHOICES, ModelElement } from "./attributes.js";
 import { Connection } from "./connection.js";
 import { Drawing } from "./drawing.js";
 import { CELLS, GridCursor } from "./keyboard.js";
@@ -23,11 +24,7 @@ import { View } from "./view.js";
  * @typedef {readonly (readonly (readonly number[])[])[]} Strokes
  */
 
-const CHOICES = /** @type {const} */ (["runtime", "backend", "precision"]);
-const ATTRIBUTES = /** @type {const} */ (["src", ...CHOICES]);
-const PROPERTIES = /** @type {const} */ ([...ATTRIBUTES, "strokes"]);
-
-export class DigitPad extends HTMLElement {
+export class DigitPad extends ModelElement {
   static observedAttributes = ATTRIBUTES;
 
   #drawing = new Drawing(() => this.#changed());
@@ -67,7 +64,7 @@ export class DigitPad extends HTMLElement {
   }
 
   connectedCallback() {
-    for (const name of PROPERTIES) this.#takeEarlier(name);
+    this.takeEarlier([...ATTRIBUTES, "strokes"]);
     this.#resizes.observe(this.#view.canvas);
     this.#scheme.addEventListener("change", this.#redraw);
     this.#changed();
@@ -89,38 +86,6 @@ export class DigitPad extends HTMLElement {
     this.#unload();
     // Several attributes may be set one after another.
     queueMicrotask(() => this.isConnected && this.#load());
-  }
-
-  get src() {
-    return this.getAttribute("src") ?? "";
-  }
-
-  set src(value) {
-    this.setAttribute("src", value);
-  }
-
-  get runtime() {
-    return this.getAttribute("runtime") ?? "auto";
-  }
-
-  set runtime(value) {
-    this.setAttribute("runtime", value);
-  }
-
-  get backend() {
-    return this.getAttribute("backend") ?? "auto";
-  }
-
-  set backend(value) {
-    this.setAttribute("backend", value);
-  }
-
-  get precision() {
-    return this.getAttribute("precision") ?? "auto";
-  }
-
-  set precision(value) {
-    this.setAttribute("precision", value);
   }
 
   /** @returns {number[][][]} A copy: strokes of [x, y] in CSS pixels of the canvas. */
@@ -317,17 +282,6 @@ export class DigitPad extends HTMLElement {
   #drawSample(digit) {
     this.clear();
     this.draw(sampleOf(digit, this.#surface.side));
-  }
-
-  /**
-   * A property that was set before the element was defined.
-   * @param {typeof PROPERTIES[number]} name
-   */
-  #takeEarlier(name) {
-    if (!Object.hasOwn(this, name)) return;
-    const value = /** @type {any} */ (this)[name];
-    delete (/** @type {any} */ (this)[name]);
-    /** @type {any} */ (this)[name] = value;
   }
 }
 
