@@ -17,6 +17,8 @@ HASH_DIGITS = 10
 _MENTIONS = re.compile(
     r'(?P<before>\bfrom\s*|\bimport\s*\(?\s*|"src":\s*)"(?P<path>(?!data:|https?:)[^"\s]+\.[a-z]+)"'
 )
+# The player's build does the same for its parts.
+_HASHED = re.compile(r"-[0-9A-Z]{8}\.js$")
 _TEXTS = (".js", ".css", ".webmanifest")
 
 
@@ -67,8 +69,7 @@ class Assets:
     def _with_final_names(self, path: str, text: str) -> str:
         def final(match: re.Match[str]) -> str:
             named = self._resolve(path, match["path"])
-            # What the player loads later it finds beside itself, under its own name.
-            if named not in self._contents or path.startswith("player/"):
+            if named not in self._contents or _HASHED.search(named):
                 return match[0]
             folder, slash, _ = match["path"].rpartition("/")
             renamed = PurePosixPath(self.hashed(named)[0]).name

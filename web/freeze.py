@@ -34,8 +34,11 @@ SITE_NAME = "site.json"
 SCHEMA_VERSION = 1
 WORKER = "sw.js"
 _KEPT = "kept-1"
-# Under their hash only; what else the player holds it finds beside itself.
-_HASHED_PLAYER = ("player/digit-pad.js", "player/inspector.js")
+# What pages name of the player, and what that loads later; the rest has a hash in its name.
+_HASHED_PLAYER = (
+    "player/digit-pad.js", "player/inspector.js",
+    "player/tfjs.js", "player/onnx.js", "player/picture.js",
+)  # fmt: skip
 # For parity runs; and 27 MB for WebGPU, more than Cloudflare's 25 MiB and GitHub's patience allow.
 _LEFT_OUT = re.compile(
     r"^static/single\.js$|^player/(node/|browser/|ort\.webgpu|.*\.asyncify\.wasm$|.*\.d\.ts$)"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterable
 from pathlib import PurePosixPath
 from typing import Any
@@ -21,8 +22,7 @@ MAX_MANIFEST_BYTES = 5_000_000
 MAX_FILE_BYTES = 2_000_000_000
 MAX_FILES = 2_000
 # What no page fetches: that it is there and whole is enough.
-_FOR_PEOPLE = (".md", ".keras", ".h5")
-_KERAS = "keras"
+_FOR_PEOPLE = re.compile(r"keras/|.*\.(md|keras|h5)$")
 
 ORT_WEB = "onnxruntime-web 1.30.0"
 MAX_IR_VERSION = 13
@@ -97,7 +97,7 @@ def _file(report: Report, url: str, file: File, page: str) -> bytes | None:
     origin = report.origin
     answer = http.get(url, min(file.size_bytes, MAX_FILE_BYTES), origin=origin)
     report.fetched.append(url)
-    for_people = PurePosixPath(file.path).suffix in _FOR_PEOPLE
+    for_people = bool(_FOR_PEOPLE.match(file.path))
     report.add(_faults(report, answer, url, page, is_fetched_by_pages=not for_people))
     if answer.status != 200 or answer.is_html or answer.fault:
         return None

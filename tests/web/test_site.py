@@ -173,6 +173,11 @@ def test_what_the_pages_name_has_a_hash_of_its_contents_in_its_name(frozen: Path
     assert len(named) >= 6
     assert all(re.search(r"\.[0-9a-f]{10}\.\w+$", name) for name in named)
     assert all(re.search(r"\.[0-9a-f]{10}\.\w+$", path) for path in files if path[:7] == "static/")
+    hashed = re.compile(r"(\.[0-9a-f]{10}|-[0-9A-Z]{8})\.js$")
+    entries = [files[name].decode("utf-8") for name in named if name.startswith("player/")]
+    later = re.findall(r'import\("\./([^"]*)"\)', "".join(entries))
+    assert len(later) >= 3
+    assert all(hashed.search(name) and f"player/{name}" in files for name in later)
     manifests = re.findall(r'"manifest": ?"([^"]*)"', page)
     assert len(manifests) == 2
     assert all(re.search(r"manifest\.json\?[0-9a-f]{10}$", address) for address in manifests)
