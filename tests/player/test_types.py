@@ -57,6 +57,13 @@ def _check(folder: Path, text: str) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
+def test_the_example_in_the_docs_is_right(tmp_path: Path) -> None:
+    page = (PLAYER.parent.parent / "docs" / "player.md").read_text(encoding="utf-8")
+    example = page.split("```js\n")[1].split("```")[0]
+    done = _check(tmp_path, example.replace("/player/", "DIST/"))
+    assert (done.returncode, done.stdout) == (0, "")
+
+
 def test_a_page_in_typescript_is_checked_against_them(tmp_path: Path) -> None:
     done = _check(tmp_path, CONSUMER)
     assert (done.returncode, done.stdout) == (0, "")
