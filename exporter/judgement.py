@@ -34,6 +34,7 @@ class Judgement:
     flip_count: int = 0
     accuracy: float | None = None
     keras_accuracy: float | None = None
+    oracle_mean_abs: float | None = None
 
     @property
     def status(self) -> Status:
@@ -85,6 +86,7 @@ def judge(
     accuracies = _accuracies(samples, parts[0], keep)
     reasons += _accuracy_fault(accuracies, gate)
     errors = np.concatenate([part.error.ravel() for part in parts])
+    from_oracle = np.concatenate([part.from_oracle.ravel() for part in parts])
     per_sample = np.max([part.error_per_sample for part in parts], axis=0)
     flips = sorted((f for part in parts for f in part.flips(index)), key=lambda f: -f.margin)
     agreements = [part.agreement for part in parts if part.agreement is not None]
@@ -102,6 +104,7 @@ def judge(
         flip_count=len(flips),
         accuracy=accuracies[0] if accuracies else None,
         keras_accuracy=accuracies[1] if accuracies else None,
+        oracle_mean_abs=float(from_oracle.mean()) if from_oracle.size else 0.0,
     )
 
 
@@ -157,7 +160,9 @@ class _Output:
         self.error_per_sample = self._per_sample(self.error)
         self.own_error = np.abs(self.reference - self.oracle)
         self.keras_error = float(self.own_error.max(initial=0.0))
-        self.oracle_error = float(np.abs(self.found - self.oracle).max(initial=0.0))
+        from_oracle = np.where(np.isfinite(self.found), np.abs(self.found - self.oracle), np.inf)
+        self.oracle_error = float(from_oracle.max(initial=0.0))
+        self.from_oracle = from_oracle
 
     def _per_sample(self, array: np.ndarray) -> np.ndarray:
         return array.reshape(len(array), -1).max(axis=1, initial=0.0)
@@ -304,10 +309,8 @@ def worst(
 ) -> tuple[float, float]:
     """The error that is largest against what is allowed where it stands, and what is allowed there.
 
-    Args:
-        reference, oracle, found: Of one shape, the samples first.
-        meaning: "probabilities" or "values".
-        gate: How far they may be off; infinity is allowed where it gates the top-1 answer alone.
+    All three arrays have one shape, the samples first; infinity is allowed where the gate is on
+    the top-1 answer alone.
     """
     output = _Output(reference, oracle, found, meaning, gate, each_alone=False)
     limit = output.tolerance()

@@ -94,7 +94,7 @@ class Row:
     Attributes:
         reason: Why it failed or was not run, and what to do; empty where it passed.
         max_abs, mean_abs: Absolute error against Keras over all outputs.
-        oracle_max_abs: Against the float64 oracle; `keras_max_abs` is Keras' own.
+        oracle_max_abs, oracle_mean_abs: Against the float64 oracle; `keras_max_abs` is Keras' own.
         worst_sample: Index of the sample with the largest error.
         top1_agreement: Share of samples with the same top-1; None without classes.
         flips: The first of the samples whose top-1 differs, the widest margin first.
@@ -140,6 +140,7 @@ class Row:
     flip_count: int = 0
     accuracy: float | None = None
     keras_accuracy: float | None = None
+    oracle_mean_abs: float | None = None
 
     @property
     def artifact(self) -> str:

@@ -43,6 +43,16 @@ def test_the_same_answers_pass() -> None:
     assert judgement.top1_agreement == 1.0
 
 
+def test_errors_are_told_against_keras_and_against_the_oracle() -> None:
+    oracle = np.array([[0.25, 0.75], [0.5, 0.5]])
+    reference = oracle + np.array([[0.0, 0.25], [0.0, 0.0]])
+    found = oracle + np.array([[0.5, 0.0], [0.0, 0.0]])
+    samples = Samples("some", (np.zeros((2, 1)),), (reference,), (oracle,))
+    judgement = judge(samples, [found], ["values"], FLOAT32)
+    assert (judgement.max_abs, judgement.mean_abs) == (0.5, 0.1875)
+    assert (judgement.oracle_max_abs, judgement.oracle_mean_abs) == (0.5, 0.125)
+
+
 @pytest.mark.parametrize(("delta", "status"), [(4e-6, "passed"), (7e-6, "failed")])
 def test_float32_probabilities_are_gated_at_5e_6(delta: float, status: str) -> None:
     samples = classifier()
