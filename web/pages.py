@@ -28,10 +28,24 @@ def draw() -> Response | str:
     known = {entry.name: describe(entry) for entry in entries if entry.manifest}
     player = json.loads((current_app.config["PLAYER"] / "runtimes.json").read_bytes())
     response = make_response(
-        render_template("draw.html", entries=entries, bundles=known, player=player, default=DEFAULT)
+        render_template(
+            "draw.html",
+            entries=entries,
+            bundles=known,
+            player=player,
+            default=DEFAULT,
+            kept=_kept(list(known)),
+        )
     )
     response.headers.update(headers.DRAW)
     return response
+
+
+def _kept(names: list[str]) -> list[str]:
+    """What the page's links lead to, for visitors without a network; models when they were used."""
+    pages = ["models/", "embed/", *(f"embed/{name}/" for name in names)]
+    files = ["static/snippets.css", "static/snippets.js", "static/embed.css"]
+    return [address(path) for path in pages + files]
 
 
 def describe(entry: bundles.Entry) -> dict[str, Any]:

@@ -65,6 +65,7 @@ def test_the_page_can_be_installed(site: str, frozen: str, tmp_path: Path, kind:
         assert "x".join(map(str, image.size)) == icon["sizes"]
 
 
+@pytest.mark.slow
 def test_what_cannot_be_installed_would_be_told(tmp_path: Path) -> None:
     freeze([MODELS / MODEL], tmp_path / "site")
     (path,) = (tmp_path / "site" / "static").glob("app.*.webmanifest")

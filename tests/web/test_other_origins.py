@@ -60,7 +60,9 @@ def test_the_frame_works_on_another_site(
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("headers", [{}, COEP], ids=["plain", "coep"])
+@pytest.mark.parametrize(
+    "headers", [pytest.param({}, marks=pytest.mark.slow), COEP], ids=["plain", "coep"]
+)
 @pytest.mark.parametrize("way", ALONE)
 def test_the_model_answers_on_another_site_what_keras_answers(
     chromium: Browser, site: str, texts: dict[str, str], way: str, headers: dict[str, str]
@@ -73,7 +75,9 @@ def test_the_model_answers_on_another_site_what_keras_answers(
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("way", ["element", "tfjs-layers", "onnx"])
+@pytest.mark.parametrize(
+    "way", ["element", pytest.param("tfjs-layers", marks=pytest.mark.slow), "onnx"]
+)
 def test_a_script_that_was_changed_is_refused(
     chromium: Browser, site: str, texts: dict[str, str], way: str
 ) -> None:

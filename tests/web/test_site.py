@@ -75,7 +75,7 @@ def test_the_frozen_page_answers_what_keras_answers(chromium: Browser, host: str
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("runtime", ["tfjs cpu", "onnx wasm"])
+@pytest.mark.parametrize("runtime", [pytest.param("tfjs cpu", marks=pytest.mark.slow), "onnx wasm"])
 def test_the_frozen_page_has_the_other_runtimes(chromium: Browser, host: str, runtime: str) -> None:
     with watched(chromium, host) as (page, faults):
         page.goto(f"{host}#model=mlp-128")
@@ -116,6 +116,9 @@ def test_after_one_visit_the_frozen_page_works_without_its_host(
         page.locator("body[data-offline=true]").wait_for()
     page.reload()
     assert page.evaluate(ASK, SEVEN)["label"] == "7"
+    page.get_by_role("link", name="Embed").click()
+    page.frame_locator(".example iframe").locator("digit-pad canvas").first.wait_for()
+    assert page.frames[1].evaluate(ASK, SEVEN)["label"] == "7"
     context.close()
 
 

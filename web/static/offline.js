@@ -29,9 +29,12 @@ function addressOf() {
   return types ? types.createPolicy(POLICY, { createScriptURL: () => ADDRESS }).createScriptURL("") : ADDRESS;
 }
 
-/** This page's own files, the page itself first. */
+/** This page's own files, the page itself first, and the pages that it leads to. */
 function fetched() {
   const page = location.href.replace(/#.*/, "");
   const names = performance.getEntriesByType("resource").map(({ name }) => name.replace(/#.*/, ""));
-  return [...new Set([page, ...names.filter((name) => name.startsWith(location.origin))])];
+  /** @type {string[]} */
+  const pages = JSON.parse(document.querySelector("#kept")?.textContent ?? "[]");
+  const more = pages.map((path) => new URL(path, document.baseURI).href);
+  return [...new Set([page, ...names.filter((name) => name.startsWith(location.origin)), ...more])];
 }
