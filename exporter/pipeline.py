@@ -94,12 +94,15 @@ def run(job: Job) -> Result:
     with publish.staged(job.directory) as staging:
         vectors = golden.build(job.source)
         (staging / GOLDEN_NAME).write_text(vectors.to_json(), encoding="utf-8")
-        job = replace(job, source=samples.calibrated(job.source, vectors, job.calibration))
+        described = job.source
+        job = replace(job, source=samples.calibrated(described, vectors, job.calibration))
         artifacts, skipped = _write_artifacts(job, staging)
         for path, contents in job.extras.items():
             (staging / path).write_bytes(contents)
         draft = _draft(job, staging, artifacts, skipped)
         sets = (*samples.of_golden(vectors, job.source), *job.samples)
+        for source in (described, job.source):
+            source.forget_oracle()
         parity = compare(
             staging, draft, job.source, sets, golden=vectors, on_progress=job.on_progress
         )

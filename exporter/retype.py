@@ -89,6 +89,13 @@ def _classes_of(model: keras.Model) -> dict[str, Any]:
     return known
 
 
+_PART = 1 << 20
+"""Numbers of a weight that are copied at a time."""
+_ZEROS: dict[str, Any] = {
+    "module": "keras.initializers", "class_name": "Zeros", "config": {}, "registered_name": None,
+}  # fmt: skip
+
+
 def _rewrite(node: Any, dtype: str, key: str = "") -> Any:
     if isinstance(node, dict):
         if node.get("class_name") in _POLICY_CLASSES:
@@ -98,6 +105,8 @@ def _rewrite(node: Any, dtype: str, key: str = "") -> Any:
             return {**node, "config": {**node["config"], "name": dtype}}
         if node.get("class_name") == "QuantizedDTypePolicy":
             raise RetypeError("quantized dtype policy")
+        if node.get("module") == "keras.initializers":
+            return _ZEROS  # all weights are copied; random ones would need memory three times over
         node = {k: _rewrite(v, dtype, k) for k, v in node.items() if k != "compile_config"}
         if node.get("class_name") == "Cast":
             node = _rewrite_cast(node, dtype)
@@ -122,9 +131,27 @@ def _rewrite_cast(node: dict[str, Any], dtype: str) -> dict[str, Any]:
     return {key: walk(value) if key == "inbound_nodes" else value for key, value in node.items()}
 
 
-def _copy_weights(model: keras.Model, copy: keras.Model) -> None:
-    import numpy as np
+def _copy(source: Any, target: Any) -> None:
+    """Assign one variable to another of the same shape, a large one part by part.
 
+    Assigned at once, it would for a moment be in memory four times.
+    """
+    import numpy as np
+    import tensorflow as tf
+
+    rows = int(source.shape[0]) if len(source.shape) else 0
+    each = max(1, int(np.prod(source.shape[1:], dtype=np.int64)))
+    if target.dtype not in _FLOATS or rows * each <= _PART:
+        value = np.asarray(source.value)
+        target.assign(value.astype(target.dtype) if target.dtype in _FLOATS else value)
+        return
+    step = max(1, _PART // each)
+    for start in range(0, rows, step):
+        part = tf.cast(source.value[start : start + step], target.dtype)
+        target.value[start : start + step].assign(part)
+
+
+def _copy_weights(model: keras.Model, copy: keras.Model) -> None:
     keras = import_keras()
     old, new = model.variables, copy.variables
     if len(old) != len(new):
@@ -132,8 +159,7 @@ def _copy_weights(model: keras.Model, copy: keras.Model) -> None:
     for source, target in zip(old, new, strict=True):
         if tuple(source.shape) != tuple(target.shape):
             raise RetypeError(f"variable {source.path}: {source.shape} became {target.shape}")
-        value = np.asarray(source.value)
-        target.assign(value.astype(target.dtype) if target.dtype in _FLOATS else value)
+        _copy(source, target)
     for layer in copy._flatten_layers():
         # Normalization derives its mean and deviation from its variables.
         if isinstance(layer, keras.layers.Normalization) and layer.input_mean is None:

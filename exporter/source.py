@@ -9,6 +9,7 @@ and outputs, the float32 form that a browser can run, the float64 oracle. Openin
 
 from __future__ import annotations
 
+import gc
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -145,6 +146,11 @@ class Source:
     def oracle(self) -> Source | None:
         """The same model in float64, or None where it cannot be rewritten."""
         return self._oracle[0]
+
+    def forget_oracle(self) -> None:
+        """Free its memory, twice that of the model; it is made again when it is asked for."""
+        if self.__dict__.pop("_oracle", None):
+            gc.collect()  # layers and models hold each other
 
     @property
     def oracle_missing(self) -> str | None:

@@ -7,6 +7,7 @@ Keras file, opened in safe mode; a model that needs custom objects is compared t
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,6 +40,11 @@ class KerasSession(Session):
         except Exception as error:
             raise RuntimeCrashed(f"{self.ran_on}: {' '.join(str(error).split())}") from error
 
+    def close(self) -> None:
+        """Free the model now: its layers and it hold each other."""
+        del self._source
+        gc.collect()
+
 
 class KerasEngine(Engine):
     """TensorFlow, once imported."""
@@ -61,9 +67,11 @@ class KerasEngine(Engine):
         source = describe(load(Path(directory) / artifact.path), manifest.name)
         if backend == "float32":
             return KerasSession(source)
-        if source.oracle is None:
-            raise RuntimeCrashed(f"{manifest.name}: {source.oracle_missing}")
-        return KerasSession(source.oracle)
+        # Of the two models in memory only the oracle is kept.
+        oracle, missing = source.oracle, source.oracle_missing
+        if oracle is None:
+            raise RuntimeCrashed(f"{manifest.name}: {missing}")
+        return KerasSession(oracle)
 
 
 class KerasRuntime(Runtime):

@@ -1,0 +1,91 @@
+"""What an export needs of memory, in models' sizes: measured in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from exporter.retype import retype
+
+SCRIPT = """
+import json, sys
+from pathlib import Path
+import keras, tensorflow, onnx, onnxruntime, tf2onnx
+from exporter import formats, golden, samples, source
+
+def megabytes(key):
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) / 1e3 for line in status if line.startswith(key))
+
+millions, directory = float(sys.argv[1]), Path(sys.argv[2])
+width = int((millions * 1e6 / 4) ** 0.5)
+model = keras.Sequential([
+    keras.Input((width,)), keras.layers.Dense(2 * width, activation="relu"),
+    keras.layers.Dense(width, activation="relu"), keras.layers.Dense(10),
+])
+copy = model.count_params() * 4 / 1e6
+with_model = megabytes("VmRSS")
+described = source.describe(model, "big")
+found = {}
+
+def measure(name, work):
+    before = megabytes("VmRSS")
+    with open("/proc/self/clear_refs", "w") as peaks:
+        peaks.write("5")
+    result = work()
+    found[name] = (megabytes("VmHWM") - before) / copy
+    return result
+
+# Once with next to nothing: what TensorFlow and onnx take however small the model is.
+tiny = source.describe(keras.Sequential([keras.Input((9,)), keras.layers.Dense(9)]), "tiny")
+for name in formats.NAMES:
+    formats.get(name).export(tiny, "float32", directory / "tiny")
+for name, precision in json.loads(sys.argv[3]):
+    work = lambda: formats.get(name).export(described, precision, directory)
+    measure(f"{name}/{precision}", work)
+vectors = measure("golden", lambda: golden.build(described))
+calibrated = samples.calibrated(described, vectors, None)
+name, precision, described = "onnx", "int8-static", calibrated
+measure("onnx/int8-static", work)
+print(json.dumps(found))
+"""
+PAIRS = [
+    ("keras", "float32"),
+    ("tfjs-layers", "float32"), ("tfjs-layers", "uint8"), ("tfjs-graph", "float32"),
+    ("onnx", "float32"), ("onnx", "float16"), ("onnx", "int8"),
+]  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="peaks of memory are read from /proc")
+def test_a_model_of_20_million_parameters_is_written_in_the_room_of_another_copy(
+    tmp_path: Path,
+) -> None:
+    """Besides the model itself; the float64 oracle alone is two copies by its nature."""
+    ended = subprocess.run(
+        [sys.executable, "-c", SCRIPT, "20", tmp_path, json.dumps(PAIRS)],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    peaks = json.loads(ended.stdout.splitlines()[-1])
+    for format, precision in PAIRS:
+        assert peaks[f"{format}/{precision}"] < 1.6, peaks
+    assert peaks["golden"] < 4.5, peaks
+    assert peaks["onnx/int8-static"] < 4.5, peaks
+    sizes = [path.stat().st_size for path in (tmp_path / "tfjs").rglob("*.bin")]
+    assert len(sizes) > 40
+    assert max(sizes) == 4 * 1024 * 1024
+
+
+def test_a_large_weight_is_copied_part_by_part_and_whole() -> None:
+    keras.utils.set_random_seed(2)
+    model = keras.Sequential([keras.Input((1500,)), keras.layers.Dense(1000)])
+    copy = retype(model, "float64")
+    for mine, other in zip(model.get_weights(), copy.get_weights(), strict=True):
+        assert other.dtype == np.float64
+        np.testing.assert_array_equal(mine, other)
