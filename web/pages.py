@@ -26,7 +26,10 @@ def draw() -> Response | str:
     if not any(entry.manifest for entry in entries):
         return render_template("index.html", entries=entries)
     known = {entry.name: describe(entry) for entry in entries if entry.manifest}
-    player = json.loads((current_app.config["PLAYER"] / "runtimes.json").read_bytes())
+    runtimes = current_app.config["PLAYER"] / "runtimes.json"
+    if not runtimes.is_file():
+        abort(503, "The player is not built: run `make player`, or install the wheel.")
+    player = json.loads(runtimes.read_bytes())
     response = make_response(
         render_template(
             "draw.html",

@@ -198,6 +198,28 @@ def test_a_redirect_to_another_kind_of_address_is_not_followed(
     assert ("unreachable", SHARD) in found(look(host))
 
 
+def test_a_redirect_to_another_host_is_an_error(host: FaultyHost) -> None:
+    elsewhere = FaultyHost(MODELS / MODEL)
+    with serving(elsewhere) as address:
+        target = f"{address}/models/it/{SHARD}"
+        sent = {"Location": target, "Access-Control-Allow-Origin": "*"}
+        host.faults[SHARD] = lambda reply, _: Reply(b"", sent, 302)
+        assert found(look(host)) == {("redirect", SHARD)}
+
+
+def test_a_manifest_of_too_many_files_is_not_followed(
+    host: FaultyHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("exporter.check.bundle.MAX_FILES", 3)
+    assert found(look(host)) == {("manifest", "manifest.json")}
+    assert set(host.asked) <= {"/models/it/manifest.json", "/player/digit-pad.js"}
+
+
+def test_a_file_that_drips_is_given_up(host: FaultyHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "DEADLINE_S", -1.0)
+    assert found(look(host)) == {("truncated", "manifest.json")}
+
+
 def test_redirects_in_a_circle_end(host: FaultyHost) -> None:
     host.faults[SHARD] = lambda reply, request: Reply(b"", {"Location": request.path}, 301)
     assert ("unreachable", SHARD) in found(look(host))

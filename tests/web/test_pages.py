@@ -190,6 +190,13 @@ def test_a_page_that_is_not_there_says_so_and_leads_home(client: FlaskClient) ->
     assert 'href="../../"' in client.get("/nothing/at/all").text
 
 
+def test_without_the_player_the_page_says_how_to_build_it(root: Path, tmp_path: Path) -> None:
+    client = create_app({"BUNDLES": root, "PLAYER": tmp_path / "nowhere"}).test_client()
+    response = client.get("/")
+    assert response.status_code == 503
+    assert "make player" in response.text
+
+
 def test_importing_the_app_loads_no_framework() -> None:
     code = (
         "import sys, web; web.create_app(); heavy = {'tensorflow', 'keras', 'onnx', 'onnxruntime',"

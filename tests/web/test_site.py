@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urljoin
+from urllib.parse import quote, unquote, urljoin
 
 import numpy as np
 import pytest
@@ -301,6 +301,27 @@ def test_two_bundles_of_one_name_are_told_apart_by_nobody(
     assert "second bundle named 'tiny'" in result.stderr
 
 
+@pytest.mark.parametrize("name", [".hidden", "index.html"])
+def test_a_name_that_cannot_be_an_address_is_refused(
+    run_exporter: Any, tmp_path: Path, name: str
+) -> None:
+    write_bundle(tmp_path / name)
+    result = run_exporter("site", tmp_path / name, "-o", tmp_path / "out")
+    assert result.exit_code == 2
+    assert "rename the folder" in result.stderr
+
+
+@pytest.mark.parametrize("single", [(), ("--single-file",)])
+def test_without_the_player_there_is_no_site(
+    run_exporter: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, single: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr("web.freeze.PLAYER", tmp_path / "nowhere")
+    result = run_exporter("site", MODELS / MODEL, "-o", tmp_path / "out", *single)
+    assert result.exit_code == 3
+    assert "make player" in result.stderr
+    assert not (tmp_path / "out").exists()
+
+
 def test_the_command_says_what_it_wrote(run_exporter: Any, bundle: Path, tmp_path: Path) -> None:
     result = run_exporter("site", bundle, "-o", tmp_path / "out", "--json")
     said = json.loads(result.stdout)
@@ -339,6 +360,16 @@ def test_the_single_file_works_from_disk_with_no_network(chromium: Browser, sing
         page.locator("[data-fact=model]", has_text=f"{size / 1e3:.0f} kB").wait_for()
         assert page.evaluate(ASK, SEVEN)["label"] == "7"
     assert faults == []
+
+
+@pytest.mark.browser
+def test_the_single_file_works_on_a_server_too(chromium: Browser, single: Path) -> None:
+    with static_host(single.parent) as address, watched(chromium, address) as (page, faults):
+        page.goto(f"{address}/{quote(single.name)}")
+        page.locator(".units.output").wait_for()
+        assert page.evaluate(ASK, SEVEN)["label"] == "7"
+        page.locator("body[data-offline=false]").wait_for()
+    assert [one for one in faults if "404" not in one] == []
 
 
 @pytest.mark.browser

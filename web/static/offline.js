@@ -12,9 +12,10 @@ const ADDRESS = "sw.js";
  * @returns {Promise<boolean>} Whether all of it is kept.
  */
 export async function keepOffline() {
-  // Neither exists on plain http; Firefox has none in private windows; a file needs none.
-  const isServed = location.protocol.startsWith("http");
-  if (!isServed || !globalThis.isSecureContext || !navigator.serviceWorker) return false;
+  // The page in one file needs none, and has none beside it.
+  if (!document.querySelector("link[rel=manifest]")) return false;
+  // Neither exists on plain http; Firefox has none in private windows.
+  if (!globalThis.isSecureContext || !navigator.serviceWorker) return false;
   await navigator.serviceWorker.register(addressOf());
   const { active } = await navigator.serviceWorker.ready;
   const channel = new MessageChannel();
