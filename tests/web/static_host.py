@@ -21,10 +21,29 @@ class Quiet(SimpleHTTPRequestHandler):
         """Say nothing."""
 
 
+class ReadsHeaders(Quiet):
+    """As Netlify and Cloudflare do: every rule of `_headers` that matches; values are joined."""
+
+    def end_headers(self) -> None:
+        """Add what the rules say."""
+        path = self.path.partition("?")[0]
+        sent: dict[str, list[str]] = {}
+        matches = False
+        for line in Path(self.directory, "_headers").read_text(encoding="utf-8").splitlines():
+            if line.startswith("/"):
+                matches = path == line or (line.endswith("*") and path.startswith(line[:-1]))
+            elif matches:
+                name, _, value = line.strip().partition(": ")
+                sent.setdefault(name, []).append(value)
+        for name, values in sent.items():
+            self.send_header(name, ", ".join(values))
+        super().end_headers()
+
+
 @contextmanager
-def static_host(root: Path) -> Iterator[str]:
+def static_host(root: Path, kind: type[Quiet] = Quiet) -> Iterator[str]:
     """Serves a folder on a free port."""
-    handler = partial(Quiet, directory=str(root))
+    handler = partial(kind, directory=str(root))
     with running(ThreadingHTTPServer(("127.0.0.1", 0), handler)) as address:
         yield address
 

@@ -7,8 +7,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
-from tests.web.digit_pad_page import MODEL
+from exporter.check import ANYWHERE, check
+from tests.web.digit_pad_page import MODEL, MODELS
 from tests.web.other_site import COPIES, golden_digit, page_with, visited
+from tests.web.static_host import ReadsHeaders, static_host
+from web.freeze import freeze
 from web.snippets import SNIPPETS, VENDORED, __main__, integrity_of
 
 STROKES = [[[80, 60], [200, 60], [120, 220]]]
@@ -87,6 +90,29 @@ def test_a_script_that_was_changed_is_refused(
         assert page.evaluate("window.answer === undefined")
         assert page.evaluate("customElements.get('digit-pad') === undefined")
     assert any("integrity" in fault for fault in faults)
+
+
+@pytest.mark.browser
+def test_a_frozen_site_serves_other_sites_where_its_headers_are_read(
+    chromium: Browser, tmp_path: Path
+) -> None:
+    freeze([MODELS / MODEL], tmp_path)
+    with static_host(tmp_path, ReadsHeaders) as address:
+        assert check(f"{address}/", origin=ANYWHERE).findings == []
+        assert check(f"{address}/models/{MODEL}/").findings == []
+        page = chromium.new_page()
+        page.goto(f"{address}/embed/")
+        page.locator(".example iframe").wait_for()
+        texts = {
+            way: page.locator(f"[data-snippet={way}]").text_content() or ""
+            for way in ("element", "frame")
+        }
+        page.close()
+        for way, text in texts.items():
+            with visited(chromium, page_with(text), COEP, known=(address,)) as (page, faults):
+                place = page if way == "element" else page.frames[1]
+                assert place.evaluate(READ, STROKES) == "7"
+            assert faults == []
 
 
 @pytest.mark.parametrize("name", VENDORED)
