@@ -15,7 +15,8 @@ from werkzeug.serving import make_server
 
 from exporter import browser as browsers
 from exporter.manifest import Artifact, Manifest, TensorSpec, measure
-from tests.web.digit_pad_page import running, serve
+from tests.web.digit_pad_page import MODEL, MODELS, running, serve
+from tests.web.faulty_host import FaultyHost, serving
 from web import create_app
 
 FILES = {
@@ -78,6 +79,14 @@ def site() -> Iterator[str]:
     """The address of the real app over the shipped bundles."""
     with running(serve()) as address:
         yield address
+
+
+@pytest.fixture
+def host() -> Iterator[FaultyHost]:
+    """A server of a shipped bundle, with the faults that a test asks for."""
+    host = FaultyHost(MODELS / MODEL)
+    with serving(host):
+        yield host
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from exporter.check import Report, check
 from tests.web.digit_pad_page import running
 
 TYPES = {
@@ -94,3 +95,18 @@ def serving(host: FaultyHost) -> Iterator[str]:
     with running(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as address:
         host.address = address
         yield address
+
+
+def faulty(change: Callable[[Reply], Reply]) -> Fault:
+    """A fault that does not look at the request."""
+    return lambda reply, _: change(reply)
+
+
+def found(report: Report) -> set[tuple[str, str]]:
+    """Codes of errors and the ends of their addresses."""
+    return {(one.code, one.url.split("/it/")[-1]) for one in report.errors}
+
+
+def look(host: FaultyHost, **options: Any) -> Report:
+    """What `check` says of the host's bundle."""
+    return check(f"{host.address}/models/it/", **options)
