@@ -169,7 +169,7 @@ def test_a_picture_is_opened_and_read(visit: Callable[..., Page]) -> None:
     page.locator(".told", has_text="x.png: no picture that this browser can read").wait_for()
 
 
-@pytest.mark.parametrize(("width", "height"), [(1280, 800), (1440, 900)])
+@pytest.mark.parametrize(("width", "height"), [(1280, 800), (1440, 900), (1920, 1080)])
 def test_on_a_desktop_it_is_one_screen(visit: Callable[..., Page], width: int, height: int) -> None:
     page = visit(viewport={"width": width, "height": height})
     draw(page, SEVEN)
