@@ -20,7 +20,7 @@ from urllib.parse import urljoin, urlsplit, urlunsplit
 from exporter.check import http, rules
 from exporter.check.bundle import MAX_MANIFEST_BYTES, Tell, check_bundle
 from exporter.check.finding import ERROR, WARNING, Finding, Report
-from exporter.check.page import MAX_SCRIPT_BYTES, Contents, check_page, read_page
+from exporter.check.page import MAX_PAGE_BYTES, MAX_SCRIPT_BYTES, Contents, check_page, read_page
 from exporter.check.player import check_player
 from exporter.manifest import MANIFEST_NAME
 
@@ -59,6 +59,7 @@ def check(
         answer, contents = shown
         report.origin = http.origin_of(origin) if origin else http.origin_of(answer.url)
         _check_page_with_models(report, answer, contents, tell)
+        _check_frames(report, contents, tell)
     else:
         checked = manifest_url or urljoin(_as_folder(url), MANIFEST_NAME)
         if check_bundle(report, checked, page or "", tell):
@@ -99,9 +100,30 @@ def _page_at(report: Report, url: str) -> tuple[http.Answer, Contents] | None:
     shown = read_page(trial, url)
     if shown is None or not (shown[1].manifests or shown[1].frames):
         return None
+    if _is_fallback(shown[0]):
+        return None
     report.fetched += trial.fetched
     report.add(trial.findings)
     return shown
+
+
+def _is_fallback(answer: http.Answer) -> bool:
+    """Whether the front page answers here, too, for want of anything else."""
+    root = urljoin(answer.url, "/")
+    if root == answer.url:
+        return False
+    return http.get(root, MAX_PAGE_BYTES).body == answer.body
+
+
+def _check_frames(report: Report, contents: Contents, tell: Tell) -> None:
+    """The models of framed pages, which those load as pages of their own."""
+    asking = report.origin
+    for frame in contents.frames:
+        given = read_page(Report(frame, asking), frame)  # whether it may be framed is judged
+        if given and given[1].manifests:
+            report.origin = http.origin_of(given[0].url)
+            _check_page_with_models(report, *given, tell)
+    report.origin = asking
 
 
 def _check_page_with_models(
@@ -132,7 +154,7 @@ def _check_other(report: Report, url: str, page: str) -> None:
     report.fetched.append(url)
     found = [*rules.arrival(answer, url), *rules.not_html(answer, url)]
     found += rules.mixed(url, page or report.origin)
-    found += rules.sharing(answer, url, report.origin)
     if answer.status == 200 and not answer.is_html:
+        found += rules.sharing(answer, url, report.origin)
         found += [*rules.media_type(answer, url), *rules.caching(answer, url)]
     report.add(found)

@@ -123,9 +123,8 @@ def _faults(
     found = [*rules.arrival(answer, url), *rules.not_html(answer, url)]
     if is_fetched_by_pages:
         found += rules.mixed(url, page or report.origin)
-        if answer.status:
-            found += rules.sharing(answer, url, report.origin)
     if answer.status == 200 and not answer.is_html and is_fetched_by_pages:
+        found += rules.sharing(answer, url, report.origin)
         found += [*rules.media_type(answer, url), *rules.caching(answer, url)]
     return found
 

@@ -34,8 +34,7 @@ def check_player(report: Report, folder: str, page: str) -> None:
         report.fetched.append(url)
         found = [*rules.arrival(answer, url), *rules.not_html(answer, url)]
         found += rules.mixed(url, page or report.origin)
-        if answer.status:
-            found += rules.sharing(answer, url, report.origin)
         if answer.status == 200 and not answer.is_html:
+            found += rules.sharing(answer, url, report.origin)
             found += [*rules.media_type(answer, url), *rules.caching(answer, url)]
         report.add(found)

@@ -147,6 +147,30 @@ def test_a_page_of_another_site_is_given_and_its_policies_are_read(host: FaultyH
         assert {one.code for one in look(host, page=f"{address}/theirs").errors} == {"csp"}
 
 
+def test_the_model_of_a_framed_page_is_looked_at(host: FaultyHost) -> None:
+    others = FaultyHost(MODELS / MODEL, "/unused/")
+    host.files["/player/pad.js"] = b"export {};"
+    host.faults["/embed"] = page(PAD)
+    with serving(others) as address:
+        others.faults["/theirs"] = page(f'<iframe src="{host.address}/embed">')
+        assert check(f"{address}/theirs").findings == []
+        del host.files["/models/it/golden.json"]
+        codes = {
+            (one.code, one.url.rsplit("/", 1)[-1]) for one in check(f"{address}/theirs").errors
+        }
+        assert codes == {("missing", "golden.json")}
+
+
+def test_a_front_page_that_answers_for_a_missing_bundle_is_found(host: FaultyHost) -> None:
+    """The front page shows a model of its own, and all is well with that."""
+    host.files["/player/pad.js"] = b"export {};"
+    front = page(PAD)
+    host.faults["/models/gone/"] = host.faults["/models/gone/manifest.json"] = front
+    host.files["/"] = front(Reply(b""), None).body
+    report = check(f"{host.address}/models/gone/")
+    assert {one.code for one in report.errors} == {"html-in-place"}
+
+
 @pytest.mark.parametrize(
     ("headers", "code"),
     [
