@@ -49,9 +49,12 @@ def static_host(root: Path, kind: type[Quiet] = Quiet) -> Iterator[str]:
 
 
 @contextmanager
-def watched(browser: Browser, allowed: str, **options: Any) -> Iterator[tuple[Page, list[str]]]:
+def watched(
+    browser: Browser, allowed: str | tuple[str, ...], **options: Any
+) -> Iterator[tuple[Page, list[str]]]:
     """A page, and what it prints, what it is blocked from and what it fetches elsewhere."""
     faults: list[str] = []
+    known = (allowed,) if isinstance(allowed, str) else allowed
     context = browser.new_context(**options)
     page = context.new_page()
     page.on("console", lambda message: faults.append(message.text))
@@ -59,7 +62,7 @@ def watched(browser: Browser, allowed: str, **options: Any) -> Iterator[tuple[Pa
     page.on(
         "request",
         lambda request: (
-            request.url.startswith((allowed, "data:", "blob:")) or faults.append(request.url)
+            request.url.startswith((*known, "data:", "blob:")) or faults.append(request.url)
         ),
     )
     yield page, faults

@@ -19,9 +19,9 @@ from exporter.check.finding import REMEDIES
 from exporter.errors import BadUsage
 from tests.web.digit_pad_page import MODEL, MODELS
 from tests.web.faulty_host import FaultyHost, Reply, faulty, found, look, serving
-from tests.web.other_site import MODULES
 from tests.web.static_host import static_host
 from web.freeze import freeze
+from web.snippets.example import MODULES
 
 SHARD = "tfjs/layers/group1-shard1of1.bin"
 HTML = b"<!DOCTYPE html><html><title>App</title></html>"

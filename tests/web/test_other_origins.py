@@ -5,14 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Page
+from werkzeug.serving import make_server
 
 from exporter.check import ANYWHERE, check
-from tests.web.digit_pad_page import MODEL, MODELS
-from tests.web.other_site import COPIES, golden_digit, page_with, visited
-from tests.web.static_host import ReadsHeaders, static_host
+from tests.web.digit_pad_page import MODEL, MODELS, running
+from tests.web.other_site import BUNDLE, page_with, visited
+from tests.web.static_host import ReadsHeaders, static_host, watched
 from web.freeze import freeze
-from web.snippets import SNIPPETS, VENDORED, __main__, integrity_of
+from web.snippets import SNIPPETS, VENDORED, __main__, example, integrity_of
 
 STROKES = [[[80, 60], [200, 60], [120, 220]]]
 READ = """async strokes => {
@@ -24,6 +25,12 @@ READ = """async strokes => {
 COEP = {"Cross-Origin-Embedder-Policy": "require-corp"}
 ALONE = [one.id for one in SNIPPETS if not one.draws]
 README = Path(__file__).parents[2] / "README.md"
+
+
+def answer_of(page: Page) -> list[float]:
+    """The numbers that the page shows once it has them."""
+    page.locator("output", has_text=".").wait_for(timeout=60_000)
+    return [float(number) for number in (page.locator("output").text_content() or "").split()]
 
 
 @pytest.fixture(scope="module")
@@ -71,9 +78,8 @@ def test_the_model_answers_on_another_site_what_keras_answers(
     chromium: Browser, site: str, texts: dict[str, str], way: str, headers: dict[str, str]
 ) -> None:
     with visited(chromium, page_with(texts[way]), headers, known=(site,)) as (page, faults):
-        page.wait_for_function("window.answer", timeout=60_000)
-        found = page.evaluate("window.answer")
-    assert found == pytest.approx(golden_digit()[1], abs=1e-4)
+        found = answer_of(page)
+    assert found == pytest.approx(example.golden_digit(BUNDLE)[1], abs=1e-4)
     assert faults == []
 
 
@@ -87,9 +93,22 @@ def test_a_script_that_was_changed_is_refused(
     wrong = texts[way].replace("sha384-", "sha384-A", 1)
     with visited(chromium, page_with(wrong), {}, known=(site,)) as (page, faults):
         page.wait_for_load_state("networkidle")
-        assert page.evaluate("window.answer === undefined")
+        assert page.locator("output").text_content() == ""
         assert page.evaluate("customElements.get('digit-pad') === undefined")
     assert any("integrity" in fault for fault in faults)
+
+
+@pytest.mark.browser
+def test_the_example_site_shows_every_way_from_a_second_port(chromium: Browser, site: str) -> None:
+    other = example.create_app({"SITE": f"{site}/", "BUNDLE": BUNDLE})
+    with running(make_server("127.0.0.1", 0, other, threaded=True)) as address:
+        with watched(chromium, (address, site)) as (page, faults):
+            page.goto(address)
+            assert page.get_by_role("link").count() == len(SNIPPETS)
+            page.get_by_role("link", name="ONNX Runtime").click()
+            assert answer_of(page)[7] > 0.9
+        assert faults == []
+        assert other.test_client().get("/nothing").status_code == 404
 
 
 @pytest.mark.browser
@@ -117,7 +136,7 @@ def test_a_frozen_site_serves_other_sites_where_its_headers_are_read(
 
 @pytest.mark.parametrize("name", VENDORED)
 def test_the_pinned_hashes_are_those_of_the_pinned_packages(name: str) -> None:
-    assert VENDORED[name] == integrity_of(COPIES[name].read_bytes())
+    assert VENDORED[name] == integrity_of(example.COPIES[name].read_bytes())
 
 
 def test_the_readme_holds_what_the_source_of_the_snippets_says() -> None:
