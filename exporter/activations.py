@@ -128,6 +128,13 @@ class Call:
         return isinstance(self.operation, import_keras().Layer)
 
     @property
+    def inputs(self) -> tuple[Any, ...]:
+        """The tensors that it was given, but for masks, which Keras makes anew."""
+        kwargs = {name: value for name, value in self.kwargs.items() if name != "mask"}
+        given = import_keras().tree.flatten((self.args, kwargs))
+        return tuple(x for x in given if hasattr(x, "numpy"))
+
+    @property
     def arrays(self) -> tuple[np.ndarray, ...]:
         """The outputs' values."""
         return tuple(np.asarray(x) for x in self.outputs)

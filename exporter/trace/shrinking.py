@@ -23,8 +23,9 @@ from exporter.judgement import worst
 from exporter.keras_file import first_line, import_keras
 from exporter.manifest import TensorSpec
 from exporter.source import save_keras
-from exporter.trace import Trace, Tracer, Watched
+from exporter.trace import Trace, Watched
 from exporter.trace.matching import axes_order
+from exporter.trace.tracer import Tracer
 from exporter.trace.written import End
 
 if TYPE_CHECKING:
@@ -142,7 +143,7 @@ def _part(
             continue
         taken.add(place)
         call = watched.calls[place]
-        for given in _tensors(call):
+        for given in call.inputs:
             maker, number = makers.get(id(given), (None, 0))
             if maker is not None and maker not in known:
                 waiting.append(maker)
@@ -153,13 +154,6 @@ def _part(
             entries.setdefault(id(given), found)
     calls = tuple(watched.calls[place] for place in sorted(taken))
     return _Part(calls, tuple(entries.values()), tensor)
-
-
-def _tensors(call: Call) -> list[Any]:
-    """What a call was given, but for masks, which Keras makes anew."""
-    keras = import_keras()
-    kwargs = {name: value for name, value in call.kwargs.items() if name != "mask"}
-    return [x for x in keras.tree.flatten((call.args, kwargs)) if hasattr(x, "numpy")]
 
 
 def _entry(tracer: Tracer, watched: Watched, given: Any, maker: int | None) -> _Entry | None:

@@ -21,7 +21,8 @@ from exporter.errors import BadBundle, BadPicture, BadUsage, PackageMissing, Ver
 from exporter.keras_file import trusting
 from exporter.manifest import Artifact, Manifest
 from exporter.source import Source
-from exporter.trace import Trace, choose, open_tracer, shrinking
+from exporter.trace import Trace, shrinking
+from exporter.trace.tracer import choose, open_tracer
 from exporter.trace.written import FORMATS
 
 GOLDEN_NAME = "golden.json"

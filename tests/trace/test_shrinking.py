@@ -101,6 +101,7 @@ def test_a_layer_without_a_tensor_before_it_takes_its_neighbours_along(
     assert names == expected[format]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format", ["tfjs-layers", "tfjs-graph", "onnx"])
 def test_a_recurrent_layer_can_be_cut_out(
     spoilt: Callable[..., Path], tmp_path: Path, format: str
@@ -109,6 +110,7 @@ def test_a_recurrent_layer_can_be_cut_out(
     assert reproduce(cut(folder, tmp_path / "report", format)).returncode == 1
 
 
+@pytest.mark.slow
 def test_the_onnx_script_can_ask_keras_anew(spoilt: Callable[..., Path], tmp_path: Path) -> None:
     folder = spoilt("regression", "onnx", spoil_units("left"))
     report = cut(folder, tmp_path / "report", "onnx")
