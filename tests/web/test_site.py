@@ -20,7 +20,7 @@ from exporter import manifest
 from exporter.manifest import Manifest
 from tests.web.conftest import write_bundle, write_report
 from tests.web.digit_pad_page import MODEL, MODELS
-from tests.web.static_host import static_host, watched
+from tests.web.static_host import Quiet, static_host, watched
 from web.freeze import SITE_NAME, freeze
 
 SEVEN = [[[80, 60], [200, 60], [120, 220]]]
@@ -52,6 +52,12 @@ def host(frozen: Path) -> Iterator[str]:
 def keras_answer(pixels: list[float]) -> np.ndarray:
     model = exporter.load(MODELS / MODEL, runtime="keras")
     return np.asarray(model.predict(np.reshape(pixels, (1, 28, 28)).astype(np.float32))).ravel()
+
+
+def sizes_of(bundle: Path) -> re.Pattern[str]:
+    """What the page says of the model's size, in whichever precision it takes."""
+    artifacts = [a for a in Manifest.read(bundle).artifacts if a.format == "tfjs-layers"]
+    return re.compile("|".join(rf"^{a.size_bytes / 1e3:.0f} kB" for a in artifacts))
 
 
 def tree(root: Path) -> dict[str, bytes]:
@@ -120,6 +126,32 @@ def test_after_one_visit_the_frozen_page_works_without_its_host(
     page.frame_locator(".example iframe").locator("digit-pad canvas").first.wait_for()
     assert page.frames[1].evaluate(ASK, SEVEN)["label"] == "7"
     context.close()
+
+
+class KeepsForTenMinutes(Quiet):
+    """As GitHub Pages has it, for every file."""
+
+    def end_headers(self) -> None:
+        self.send_header("Cache-Control", "max-age=600")
+        super().end_headers()
+
+
+@pytest.mark.browser
+def test_a_new_release_is_seen_at_once_and_whole(chromium: Browser, tmp_path: Path) -> None:
+    bundle, out = tmp_path / "it", tmp_path / "host"
+    shown = "[data-fact=model]"
+    with static_host(out, KeepsForTenMinutes) as address:
+        with watched(chromium, address) as (page, faults):
+            for name in ("mlp-128", "mlp-sigmoid"):
+                shutil.rmtree(bundle, ignore_errors=True)
+                shutil.copytree(MODELS / name, bundle, ignore=shutil.ignore_patterns("report"))
+                freeze([bundle], out)
+                page.goto("about:blank")
+                page.goto(address)
+                page.locator(shown, has_text=sizes_of(bundle)).wait_for()
+                page.locator("body[data-offline=true]").wait_for()
+                assert page.evaluate(ASK, SEVEN)["label"] == "7"
+        assert faults == []
 
 
 def links(path: str, text: str) -> set[str]:
@@ -356,8 +388,7 @@ def test_the_single_file_works_from_disk_with_no_network(chromium: Browser, sing
         assert found["probabilities"] == pytest.approx(keras_answer(found["input"]), abs=1e-5)
         page.locator("[data-fact=parity]", has_text="44 samples").wait_for()
         page.locator("select[name=model]").select_option("mlp-128")
-        size = Manifest.read(MODELS / "mlp-128").artifact("tfjs-layers").size_bytes
-        page.locator("[data-fact=model]", has_text=f"{size / 1e3:.0f} kB").wait_for()
+        page.locator("[data-fact=model]", has_text=sizes_of(MODELS / "mlp-128")).wait_for()
         assert page.evaluate(ASK, SEVEN)["label"] == "7"
     assert faults == []
 

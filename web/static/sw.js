@@ -28,10 +28,16 @@ async function keep({ data: addresses, ports: [port] }) {
   port?.postMessage(results.every(({ status }) => status === "fulfilled"));
 }
 
+/** A page is never taken from the browser's own cache: it names the files of one release. */
+function ask(request) {
+  if (request.mode !== "navigate") return fetch(request);
+  return fetch(request.url, { cache: "no-cache", credentials: "same-origin", redirect: "manual" });
+}
+
 async function answer(request) {
   const kept = await caches.open(KEPT);
   try {
-    const response = await fetch(request);
+    const response = await ask(request);
     if (response.status === 200) await kept.put(request, response.clone());
     return response;
   } catch (error) {
