@@ -676,6 +676,13 @@ def _self_attention(**options: Any) -> Builder:
     return make
 
 
+def _attention_before_a_loop() -> keras.Model:
+    """What a rewrite emits is to be rewritten itself, in a graph that is copied only once."""
+    start = Input((None, 3))
+    x = L.MultiHeadAttention(2, 3)(start, start, use_causal_mask=True)
+    return Model(start, L.SimpleRNN(2)(x))
+
+
 def _grouped_query() -> keras.Model:
     start = Input((5, 8))
     layer = L.GroupQueryAttention(head_dim=4, num_query_heads=4, num_key_value_heads=2)
@@ -695,6 +702,7 @@ def _masked_merge(layer: Callable[[], Any]) -> Builder:
 _each({
     "MultiHeadAttention/self": _self_attention(),
     "MultiHeadAttention/causal": _self_attention(causal=True),
+    "MultiHeadAttention/before-a-loop": _attention_before_a_loop,
     "GroupQueryAttention/self": _grouped_query,
     "Add/masked": _masked_merge(lambda: L.Add()),
     "Concatenate/masked": _masked_merge(lambda: L.Concatenate()),

@@ -29,6 +29,7 @@ _BRANCHES = frozenset({"If", "StatelessIf"})
 _RESHAPES = frozenset({"Reshape", "Squeeze", "ExpandDims"})
 _CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
 _LARGEST_TABLE = 10_000
+_MOST_REWRITES = 4
 
 
 def needed_operations(outputs: Sequence[Any]) -> set[str]:
@@ -43,6 +44,13 @@ def needed_operations(outputs: Sequence[Any]) -> set[str]:
     return needed
 
 
+def has_loop(graph: Any) -> bool:
+    """Whether a traced graph, or a function that it calls, has a loop."""
+    definition = graph.as_graph_def()
+    nodes = [definition.node, *(function.node_def for function in definition.library.function)]
+    return any(node.op in _LOOPS for part in nodes for node in part)
+
+
 def _pick(values: Sequence[Any], places: Sequence[int]) -> list[Any]:
     return [values[i] for i in places]
 
@@ -55,15 +63,20 @@ def _same(argument: Any, result: Any) -> bool:
 
 
 class Copier:
-    """Copies operations into a new graph; holds what is known to be constant."""
+    """Copies operations into a new graph; holds what is known to be constant.
 
-    def __init__(self, rewrites: Mapping[str, Rewrite]) -> None:
+    With `at_once`, what a rewrite emits is rewritten at once: a graph with a loop is not copied
+    again, because its operations are in no order.
+    """
+
+    def __init__(self, rewrites: Mapping[str, Rewrite], at_once: bool = False) -> None:
         import tensorflow as tf
 
         self._tf = tf
         self.graph = tf.Graph()
         self.weights: dict[str, Weight] = {}
         self.rewritten = False
+        self.at_once = at_once
         self._rewrites = rewrites
         self._constants = Constants()
         # name of a tensor in the new graph -> its twin in the scratch graph
@@ -295,13 +308,41 @@ class Copier:
 
     def _convert(self, op: Any, inputs: list[Any], name: str) -> list[Any]:
         inputs = [self.settle(x) for x in inputs]
+        made = self._rewrite(op, inputs, name, _MOST_REWRITES if self.at_once else 1)
+        return made if made is not None else self._create(op, inputs, name)
+
+    def _rewrite(self, op: Any, inputs: list[Any], name: str, depth: int) -> list[Any] | None:
+        """What the table has for the operation, if anything."""
         rewrite = self._rewrites.get(op.type)
-        if rewrite is not None:
-            with self.graph.as_default(), self._tf.name_scope(plain(name) + "/"):
-                made = rewrite(op, inputs)
-            if made is not None:
-                self.rewritten = True
-                return [self._notice(x) for x in (made if isinstance(made, list) else [made])]
+        if rewrite is None:
+            return None
+        before = len(self.graph.get_operations()) if depth > 1 else 0
+        with self.graph.as_default(), self._tf.name_scope(plain(name) + "/"):
+            made = rewrite(op, inputs)
+        if made is None:
+            return None
+        self.rewritten = True
+        made = made if isinstance(made, list) else [made]
+        if depth > 1:
+            made = self._rewrite_again(made, before, depth - 1)
+        return [self._notice(x) for x in made]
+
+    def _rewrite_again(self, made: Sequence[Any], before: int, depth: int) -> list[Any]:
+        """Rewrite what a rewrite emitted: the operations of the new graph from `before` on."""
+        env: dict[str, Any] = {}
+        for op in self.graph.get_operations()[before:]:
+            inputs = [env.get(x.name, x) for x in op.inputs]
+            results = self._rewrite(op, inputs, op.name, depth)
+            if results is None:
+                if all(x is y for x, y in zip(inputs, op.inputs, strict=True)):
+                    continue
+                results = self._create(op, inputs, op.name)
+            for old, new in zip(op.outputs, results, strict=True):
+                env[old.name] = new
+        return [env.get(x.name, x) for x in made]
+
+    def _create(self, op: Any, inputs: list[Any], name: str) -> list[Any]:
+        """The same operation in the new graph."""
         with self.graph.as_default(), self._tf.name_scope(""):
             attributes = {k: v for k, v in op.node_def.attr.items() if not k.startswith("_")}
             made = self.graph.create_op(op.type, inputs, None, name=name, attrs=attributes)

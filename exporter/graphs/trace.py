@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from exporter.graphs.copier import Copier, Rewrite
+from exporter.graphs.copier import Copier, Rewrite, has_loop
 from exporter.graphs.folding import Weight
 from exporter.graphs.refusal import OPERATION, Refused
 from exporter.keras_file import first_line
@@ -86,8 +86,8 @@ def trace(source: Source, rewrites: Mapping[str, Rewrite]) -> Graph:
 def _from_concrete(concrete: Any, source: Source, rewrites: Mapping[str, Rewrite]) -> Graph:
     import tensorflow as tf
 
-    copier = Copier(rewrites)
     body = concrete.graph
+    copier = Copier(rewrites, at_once=has_loop(body))
     with copier.graph.as_default():
         inputs = [
             tf.compat.v1.placeholder(spec.dtype, spec.shape, f"input_{index}")
