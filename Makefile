@@ -11,7 +11,7 @@ BUNDLE ?= models/$(RECIPE)
 .PHONY: help
 help: ## List the targets
 	@echo "usage: make TARGET [RECIPE=mlp-128-64] [ARGS='--strict']"
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: export
 export: $(SET_UP) player ## Export every recipe into models/, proven in every runtime at hand
@@ -32,6 +32,10 @@ parity: $(SET_UP) player ## Compare BUNDLE with Keras again, on this machine
 .PHONY: test
 test: $(SET_UP) player browser ## All tests: Python, Node and a real browser
 	$(BIN)/python -m pytest $(ARGS)
+
+.PHONY: conformance
+conformance: $(SET_UP) player ## Measure every layer in every format anew: docs/conformance.md
+	$(BIN)/python -m tests.conformance $(ARGS)
 
 .PHONY: check
 check: $(SET_UP) ## Format, lint, types, architecture: fast
