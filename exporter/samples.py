@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 DATA_SUFFIX = "-test"
 """What the name of a data set's samples ends with."""
+PIXEL_MAX = 255.0
 CHUNK = 256
 """How many samples Keras is given at once."""
 
@@ -193,5 +194,6 @@ def _as_wanted(pictures: np.ndarray, source: Source) -> np.ndarray:
         shape = [size or 1 for size in spec.shape[1:]]
         if math.prod(shape) == pictures[0].size:
             pictures = pictures.reshape(-1, *shape)
-    low, high = spec.value_range or (0.0, 1.0)
-    return (low + (high - low) * pictures).astype(np.float32)
+    # Pixels as they are for a model that rescales them itself, else in 0..1.
+    rescales = spec.value_range is not None and spec.value_range[1] == PIXEL_MAX
+    return pictures * np.float32(PIXEL_MAX) if rescales else pictures

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from exporter import given
+from exporter import given, samples, source
 from exporter.errors import BadData, DataMissing
 from exporter.manifest import TensorSpec
 
@@ -77,3 +77,19 @@ def test_only_pixels_of_mnists_shape_are_taken_for_mnist(tmp_path: Path) -> None
     assert given.is_mnist(str(saved(tmp_path, **like, x_test=pixels)))
     assert not given.is_mnist(str(saved(tmp_path, **like, x_test=pixels / 255)))
     assert not given.is_mnist(str(saved(tmp_path, x_test=pixels)))
+
+
+@pytest.mark.parametrize(("rescaling", "largest"), [(True, 255), (False, 1)])
+def test_known_digits_come_in_the_shape_and_range_that_the_model_takes(
+    rescaling: bool, largest: float
+) -> None:
+    import keras
+
+    first = [keras.layers.Rescaling(1 / 255)] if rescaling else []
+    model = keras.Sequential(
+        [keras.Input((28, 28, 1)), *first, keras.layers.Flatten(), keras.layers.Dense(10)]
+    )
+    found = samples.of_data("digits", source.describe(model, "m"))
+    assert found.inputs[0].shape[1:] == (28, 28, 1)
+    assert (found.inputs[0].min(), found.inputs[0].max()) == (0, largest)
+    assert found.labels is not None
