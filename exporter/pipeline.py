@@ -27,6 +27,7 @@ from exporter.shipping import Offer
 if TYPE_CHECKING:
     import numpy as np
 
+    from exporter.golden import Golden
     from exporter.source import Source
 
 Progress = Callable[[str], None]
@@ -87,19 +88,13 @@ def run(job: Job) -> Result:
         ParityFailed: A required artefact leaves Keras; nothing was published.
         PublishFailed: The folder cannot be written.
     """
-    from exporter import golden, report, samples
+    from exporter import report, samples
     from exporter.comparison import compare
 
     begun = time.perf_counter()
     with publish.staged(job.directory) as staging:
-        vectors = golden.build(job.source)
-        (staging / GOLDEN_NAME).write_text(vectors.to_json(), encoding="utf-8")
         described = job.source
-        job = replace(job, source=samples.calibrated(described, vectors, job.calibration))
-        artifacts, skipped = _write_artifacts(job, staging)
-        for path, contents in job.extras.items():
-            (staging / path).write_bytes(contents)
-        draft = _draft(job, staging, artifacts, skipped)
+        job, vectors, draft = _write(job, staging)
         sets = (*samples.of_golden(vectors, job.source), *job.samples)
         for source in (described, job.source):
             source.forget_oracle()
@@ -119,6 +114,31 @@ def run(job: Job) -> Result:
         )
         manifests.verify(staging)
     return Result(final, parity, time.perf_counter() - begun, job.remarks, offers)
+
+
+def write_unproven(job: Job, folder: Path) -> Manifest:
+    """Write a bundle that nobody has judged, to look for a fault in it; nothing is published.
+
+    Args:
+        job: Its directory is not touched.
+        folder: Is there, and empty.
+    """
+    _, _, draft = _write(job, folder)
+    (folder / MANIFEST_NAME).write_text(draft.to_json(), encoding="utf-8")
+    return draft
+
+
+def _write(job: Job, staging: Path) -> tuple[Job, Golden, Manifest]:
+    """All but the proof: golden vectors, artefacts, extras; the job as it is from here on."""
+    from exporter import golden, samples
+
+    vectors = golden.build(job.source)
+    (staging / GOLDEN_NAME).write_text(vectors.to_json(), encoding="utf-8")
+    job = replace(job, source=samples.calibrated(job.source, vectors, job.calibration))
+    artifacts, skipped = _write_artifacts(job, staging)
+    for path, contents in job.extras.items():
+        (staging / path).write_bytes(contents)
+    return job, vectors, _draft(job, staging, artifacts, skipped)
 
 
 def _write_artifacts(job: Job, staging: Path) -> tuple[list[Artifact], list[Skipped]]:

@@ -235,3 +235,17 @@ def test_the_command_answers_0_where_all_is_well(
     assert all(d["first"] is None for d in documents)
     table = run_exporter("trace", subject("regression").directory, "--format", "onnx")
     assert "no layer leaves the gate" in table.output
+
+
+def test_a_model_that_was_not_published_is_traced_as_it_would_have_been(
+    run_exporter: Any, subject: Callable[[str], Subject], tmp_path: Path
+) -> None:
+    model = subject("regression").directory / "keras" / "model.keras"
+    result = run_exporter("trace", model, "--format", "onnx", "--json", "-o", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    (document,) = json.loads(result.stdout)
+    assert (document["artifact"], document["remarks"]) == ("onnx/float32", [])
+    assert document["layers"][0]["path"] == "left"
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "onnx-float32.svg", "trace.json",
+    ]  # fmt: skip
