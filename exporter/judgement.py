@@ -216,8 +216,8 @@ class _Output:
                 f"{limit[place]:.3g} allowed"
             )
         flips = self.flips(index)
+        scale = 1.0 if self.probabilities else max(1.0, np.abs(self.oracle).max(initial=0.0))
         if self.gate.margin is not None:
-            scale = 1.0 if self.probabilities else max(1.0, np.abs(self.oracle).max(initial=0.0))
             wide = [flip for flip in flips if flip.margin > self.gate.margin * scale]
             if wide:
                 worst = max(wide, key=lambda flip: flip.margin)
@@ -225,9 +225,10 @@ class _Output:
                     f"top-1 differs on {len(wide)} samples, sample {worst.sample}: "
                     f"{worst.expected} expected, {worst.found} found, margin {worst.margin:.3g}"
                 )
-        agreement = self.agreement
-        if self.gate.min_agreement is not None and agreement is not None:
-            allowed = self.gate.min_agreement
+        classes, allowed = self.classes(), self.gate.min_agreement
+        if allowed is not None and classes is not None:
+            expected, found, margin = classes
+            agreement = float(np.mean((expected == found) | (margin <= self.gate.tie * scale)))
             if agreement < allowed:
                 faults.append(f"top-1 agrees on {agreement:.3%}, {allowed:.2%} wanted")
         return faults

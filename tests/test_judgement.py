@@ -268,3 +268,15 @@ def test_a_row_that_was_not_run_fails_only_when_strict() -> None:
     report = ParityReport("m", (ROW, NOT_RUN))
     assert report.verdict() is None
     assert "install x" in (report.verdict(strict=True) or "")
+
+
+def test_a_saturated_tie_is_no_flip_for_a_share_and_a_clear_answer_is() -> None:
+    oracle = np.array([[1e-30, 2e-30, 0], [0.9, 0.05, 0.05]])
+    samples = Samples("noise", (np.zeros((2, 1)),), (oracle.astype(np.float32),), (oracle,))
+    gate = gate_for("float16", "cpu", pictures=False)
+    found = np.array([[1e-30, 0, 0], [0.9, 0.05, 0.05]], np.float32)
+    assert judge(samples, [found], ["probabilities"], gate).status == "passed"
+    clear = np.array([[0.5, 0.498, 0.002]])
+    samples = Samples("noise", (np.zeros((1, 1)),), (clear.astype(np.float32),), (clear,))
+    judgement = judge(samples, [clear[:, [1, 0, 2]].astype(np.float32)], ["probabilities"], gate)
+    assert "top-1 agrees on 0.000%" in judgement.reason
