@@ -73,14 +73,14 @@ def compare(
         A report with at least one row for each artefact and each backend that takes it.
     """
     chosen = tuple(artifacts if artifacts is not None else manifest.artifacts)
-    rows = [row for artifact in chosen for row in weight_rows(directory, artifact, source)]
-    rows.append(_manifest_row(manifest, source))
-    if golden is not None:
-        rows.append(_golden_row(golden, manifest, sample_sets))
     answers: dict[Row, tuple[np.ndarray, ...]] = {}
     half_float = None
     with ExitStack() as started:
         started.enter_context(trusting(source.custom_objects, source.unsafe))
+        rows = [row for artifact in chosen for row in weight_rows(directory, artifact, source)]
+        rows.append(_manifest_row(manifest, source))
+        if golden is not None:
+            rows.append(_golden_row(golden, manifest, sample_sets))
         for name in runtime_names or runtimes.NAMES:
             runtime = runtimes.get(name)
             mine = [artifact for artifact in chosen if artifact.format in runtime.formats]

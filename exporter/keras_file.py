@@ -111,6 +111,8 @@ def load(
     keras = import_keras()
     known, agreed = _trusted.get()
     objects = {**known, **(custom_objects or {})}
+    if path.suffix.lower() != ".keras":
+        objects = {**_operations(), **objects}
     safe = not (unsafe or agreed)
     try:
         model = keras.saving.load_model(path, custom_objects=objects, compile=False, safe_mode=safe)
@@ -121,6 +123,23 @@ def load(
             f"{path}: a Keras model expected, a {type(model).__name__} found; save a keras.Model"
         )
     return model
+
+
+def _operations() -> dict[str, Any]:
+    """Keras' own operations, which its reader of HDF5 files does not know by name.
+
+    A functional model holds them where a mask or arithmetic stands between layers. Seen with
+    Keras 3.15.1: "Unknown layer: 'NotEqual'".
+    """
+    keras = import_keras()
+    found = {}
+    waiting = [keras.Operation]
+    while waiting:
+        cls = waiting.pop()
+        waiting += cls.__subclasses__()
+        if cls.__module__.startswith("keras.src.ops.") and not hasattr(keras.layers, cls.__name__):
+            found[cls.__name__] = cls
+    return found
 
 
 def _check_kind(path: Path) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from exporter.errors import BadUsage, RuntimeCrashed
+from exporter.errors import BadUsage, RuntimeCrashed, UnsupportedModel
 from exporter.manifest import Artifact, Manifest
 from exporter.runtimes import Engine, Runtime, Session
 
@@ -56,7 +56,8 @@ class KerasEngine(Engine):
 
         Raises:
             BadUsage: The backend is neither "float32" nor "float64".
-            RuntimeCrashed: The model cannot be computed in float64.
+            UnsupportedModel: The model cannot be computed in float64: there is no such row, and
+                the manifest's `source.oracle` says why.
             BadModel: The file cannot be loaded.
         """
         from exporter.source import describe, load
@@ -70,7 +71,7 @@ class KerasEngine(Engine):
         # Of the two models in memory only the oracle is kept.
         oracle, missing = source.oracle, source.oracle_missing
         if oracle is None:
-            raise RuntimeCrashed(f"{manifest.name}: {missing}")
+            raise UnsupportedModel(f"{manifest.name}: {missing}")
         return KerasSession(oracle)
 
 
