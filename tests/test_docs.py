@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from exporter import formats, recipe, runtimes
+from exporter.manifest import Manifest
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -58,13 +59,14 @@ def test_the_readmes_python_runs(
     assert (tmp_path / "models" / "mine" / "manifest.json").exists()
 
 
-def test_every_path_of_the_bundle_in_the_readme_is_that_of_a_format(tiny_bundle: Path) -> None:
+def test_every_path_of_the_bundle_in_the_readme_is_that_of_a_recipe() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     (tree,) = re.findall(r"```\nmodels/<name>/\n(.*?)```", readme, re.DOTALL)
     said = {line.split()[0] for line in tree.splitlines()}
-    # A user's model has no training record.
-    there = {path for path in said if (tiny_bundle / path).exists()}
-    assert said - there == {"keras/training.json"}
+    there = {path for path in said if (ROOT / "models" / "mlp-128-64" / path).exists()}
+    assert said - there <= {"report/"}, "not tracked: made by each comparison"
+    manifest = Manifest.read(ROOT / "models" / "mlp-128-64")
+    assert {artifact.path for artifact in manifest.artifacts} <= said
 
 
 def test_architecture_names_every_module() -> None:
