@@ -14,7 +14,7 @@ from flask.testing import FlaskClient
 from exporter import publish
 from exporter.manifest import Manifest
 from tests.web.conftest import FILES, write_bundle, write_report
-from web import bundles, files
+from web import bundles, create_app
 
 SHARD = "/models/tiny/tfjs/layers/group1-shard1of1.bin"
 SHARD_DATA = FILES["tfjs/layers/group1-shard1of1.bin"]
@@ -263,15 +263,13 @@ def test_a_preflight_allows_reading_and_nothing_else(address: tuple[str, int]) -
     assert ask(address, SHARD, "POST")[0].status == 405
 
 
-def test_the_player_is_served_under_types_that_browsers_run(
-    client: FlaskClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_player_is_served_under_types_that_browsers_run(root: Path, tmp_path: Path) -> None:
     built = tmp_path / "dist"
     built.mkdir()
     for name in ("index.js", "part.mjs", "core.wasm"):
         (built / name).write_text("built")
     (built / "link.js").symlink_to(tmp_path / "models" / "no-bundle" / "secret.txt")
-    monkeypatch.setattr(files, "PLAYER", built)
+    client = create_app({"BUNDLES": root, "PLAYER": built}).test_client()
     for name, kind in (("index.js", "text/javascript"), ("part.mjs", "text/javascript"),
                        ("core.wasm", "application/wasm")):  # fmt: skip
         response = client.get(f"/player/{name}")
@@ -281,8 +279,6 @@ def test_the_player_is_served_under_types_that_browsers_run(
     assert client.get("/player/link.js").status_code == 404
 
 
-def test_a_player_that_is_not_built_is_not_found(
-    client: FlaskClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(files, "PLAYER", tmp_path / "nothing")
+def test_a_player_that_is_not_built_is_not_found(root: Path, tmp_path: Path) -> None:
+    client = create_app({"BUNDLES": root, "PLAYER": tmp_path / "nothing"}).test_client()
     assert client.get("/player/index.js").status_code == 404
