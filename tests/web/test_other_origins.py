@@ -85,7 +85,7 @@ def test_the_model_answers_on_another_site_what_keras_answers(
 
 @pytest.mark.browser
 @pytest.mark.parametrize(
-    "way", ["element", pytest.param("tfjs-layers", marks=pytest.mark.slow), "onnx"]
+    "way", ["element", "player", pytest.param("tfjs-layers", marks=pytest.mark.slow), "onnx"]
 )
 def test_a_script_that_was_changed_is_refused(
     chromium: Browser, site: str, texts: dict[str, str], way: str
