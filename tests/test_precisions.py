@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -56,6 +57,21 @@ def test_of_all_precisions_those_that_fail_are_left_out_and_told_by_how_much(
     assert "margin 0." in reasons["tfjs-layers/uint8"]
     assert not (tmp_path / "m" / "tfjs" / "layers-uint8").exists()
     assert exporter.verify(tmp_path / "m") == manifest
+
+
+def test_the_summary_says_which_file_to_ship_and_what_was_left_out(
+    run_exporter: Any, tmp_path: Path
+) -> None:
+    lopsided().save(tmp_path / "m.keras")
+    result = run_exporter(
+        "export", tmp_path / "m.keras", "-o", tmp_path / "m", "--formats", "tfjs-layers",
+        "--precisions", "all",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.stderr
+    assert "ship tfjs-layers/float16: " in result.stdout
+    assert " gzipped; 0 of 256 answers differ from Keras'" in result.stdout
+    assert "tfjs-layers/uint8" in result.stdout
+    assert "left out: " in result.stdout
 
 
 def test_a_precision_that_no_format_can_write_is_refused(tmp_path: Path) -> None:
