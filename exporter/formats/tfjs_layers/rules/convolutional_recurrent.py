@@ -12,8 +12,8 @@ from exporter.formats.tfjs_layers.rules.recurrent import (
     INITIALIZERS,
     cell_activation,
     gate_factors,
+    note_state_left,
     options_of,
-    refuse_state_kept,
 )
 from exporter.formats.tfjs_layers.writer import Writer
 
@@ -28,7 +28,7 @@ def write_conv_lstm(w: Writer, layer: Any, x: Tensor, initial_state: Any = None)
         k < s for k, s in zip(layer.kernel_size, layer.strides, strict=True)
     ):
         w.refuse("a window smaller than its stride, which TF.js shifts on wasm")
-    refuse_state_kept(w, layer)
+    note_state_left(w, layer)
     x = _as_pictures(w, layer, x)
     config = _config(w, layer)
     factors = gate_factors(w, 4, config)

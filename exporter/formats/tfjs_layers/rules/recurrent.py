@@ -97,7 +97,7 @@ def options_of(layer: Any) -> dict[str, Any]:
         "return_sequences": layer.return_sequences,
         "return_state": layer.return_state,
         "go_backwards": layer.go_backwards,
-        "stateful": layer.stateful,
+        "stateful": False,
         "unroll": False,
     }
 
@@ -141,7 +141,7 @@ def _state_order(layer: Any) -> list[int]:
 def write_recurrent(w: Writer, layer: Any, x: Tensor, initial_state: Any = None) -> list[Tensor]:
     """SimpleRNN, GRU, LSTM and RNN, with states in and out."""
     class_name, config, weights = _layer(w, layer)
-    refuse_state_kept(w, layer)
+    note_state_left(w, layer)
     order = _state_order(layer)
     states = _flatten(initial_state)
     if states and len(states) != len(order):
@@ -178,15 +178,10 @@ def _flatten(state: Any) -> list[Tensor]:
     return [tensor for part in state for tensor in _flatten(part)]
 
 
-def refuse_state_kept(w: Writer, layer: Any) -> None:
-    """Refuse or note `stateful`."""
-    if layer.stateful and layer.return_state:
-        w.refuse(
-            "stateful with return_state: TF.js runs such a layer once per output, and its state "
-            "would advance each time; return the states and feed them back as inputs"
-        )
+def note_state_left(w: Writer, layer: Any) -> None:
+    """Say that a stateful layer begins anew at each call, as it does in the other formats."""
     if layer.stateful:
-        w.note("stateful: in TF.js the state starts at zero and is kept from call to call")
+        w.note("stateful in Keras; here the state is zero at the start of every call")
 
 
 def write_bidirectional(
@@ -194,7 +189,7 @@ def write_bidirectional(
 ) -> list[Tensor]:
     """Bidirectional; a backward layer of another kind makes it two layers and a merge."""
     forward, backward = layer.forward_layer, layer.backward_layer
-    refuse_state_kept(w, forward)
+    note_state_left(w, forward)
     if not _alike(w, forward, backward):
         return _two_layers(w, layer, x, initial_state)
     inner = sanitize(forward.name.removeprefix("forward_"))
