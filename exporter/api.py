@@ -50,7 +50,8 @@ def export(
         name: Of the bundle; the directory's name by default.
         formats: Which ("tfjs-layers", "tfjs-graph", "onnx"); None means all that can take the
             model. A format named here and refused is an error.
-        precisions: Which of "float32", "float16", "uint16", "uint8", "int8", "int8-static".
+        precisions: Which of "float32", "float16", "uint16", "uint8", "int8", "int8-static"; one
+            that fails its gate is an error. "all": every one that passes.
         custom_objects: Classes and functions that the model's config names.
         strict: A runtime that is not on this machine is a failure.
         unsafe: Let the model's file bring code of its own (Lambda layers).

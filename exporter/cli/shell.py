@@ -122,5 +122,7 @@ unsafe_option = click.option(
     "--unsafe", is_flag=True, help="Run code that the model's file brings (Lambda)."
 )
 data_option = click.option(
-    "--data", metavar="PATH|mnist|digits", help="A data set: an mnist.npz, or a known name."
+    "--data",
+    metavar="PATH|mnist|digits",
+    help="A data set: a known name, an mnist.npz, or (not to train) an .npz of the model's inputs.",
 )
