@@ -18,6 +18,10 @@ BOUNDED_PRECISIONS = frozenset({"int8-static"})
 KERAS_ERROR_FACTOR = 4.0
 """A runtime may be this many times as far from Keras as Keras is from its own float64 oracle."""
 
+SPARE_MARGIN = 0.1
+"""8 bits: of a data set so little is sometimes run (on a GPU, on a slow machine) that a single
+answer is more than the share that may differ: then one may, within this margin of the oracle."""
+
 FLUSHED = 1e-30
 """Less than this is no difference: wasm and GPUs may take subnormal numbers (below 1.2e-38) as 0,
 which sums over a layer's inputs and its weights make larger."""

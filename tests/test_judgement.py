@@ -280,3 +280,30 @@ def test_a_saturated_tie_is_no_flip_for_a_share_and_a_clear_answer_is() -> None:
     samples = Samples("noise", (np.zeros((1, 1)),), (clear.astype(np.float32),), (clear,))
     judgement = judge(samples, [clear[:, [1, 0, 2]].astype(np.float32)], ["probabilities"], gate)
     assert "top-1 agrees on 0.000%" in judgement.reason
+
+
+@pytest.mark.parametrize(
+    ("count", "margin", "golden", "status"),
+    [
+        (256, 0.05, False, "passed"),
+        (256, 0.2, False, "failed"),
+        (256, 0.05, True, "failed"),
+        (2000, 0.2, False, "passed"),
+    ],
+)
+def test_of_few_samples_of_a_data_set_one_narrow_answer_may_differ(
+    count: int, margin: float, golden: bool, status: str
+) -> None:
+    oracle = np.tile([0.9, 0.1], (count, 1))
+    oracle[3] = [0.5 + margin / 2, 0.5 - margin / 2]
+    found = oracle.astype(np.float32)
+    found[3] = found[3, ::-1]
+    samples = Samples(
+        "own-test", (np.zeros((count, 1)),), (oracle.astype(np.float32),), (oracle,),
+        pictures=True, labels=np.zeros(count, np.int64), golden=golden,
+    )  # fmt: skip
+    gate = gate_for("uint8", "cpu", pictures=True)
+    assert judge(samples, [found], ["probabilities"], gate).status == status
+    found[7] = found[7, ::-1]
+    if count < 500:
+        assert judge(samples, [found], ["probabilities"], gate).status == "failed"
