@@ -192,7 +192,9 @@ class ParityReport:
         """
         ran = [row for row in self.rows if row.runtime not in ON_FILES]
         if all(row.status == "not_run" or row.advisory for row in ran):
-            return f"{self.name}: nothing was compared, and that is no proof"
+            row = next(iter(self.not_run), None)
+            why = f": {row.runtime} {row.backend} was not run: {row.reason}" if row else ""
+            return f"{self.name}: nothing was compared, and that is no proof{why}"
         if self.failed:
             row = self.failed[0]
             more = f" (and {len(self.failed) - 1} more rows)" if len(self.failed) > 1 else ""

@@ -130,7 +130,7 @@ def parity(
         tables().show_parity(report)
     if compared.unwritten is not None:
         click.secho(f"warning: {compared.unwritten}", fg="yellow", err=True)
-    if not report.failed:
+    if not report.failed and not strict:
         _say_if_nothing_ran(bundle, report, listed(runtime_names) or ())
     if verdict := report.verdict(strict=strict):
         raise ParityFailed(verdict)
