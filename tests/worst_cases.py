@@ -31,7 +31,7 @@ PAGE = Path(__file__).parent.parent / "docs" / "parity.md"
 RUNTIMES = ("onnxruntime", "tfjs-node", "onnxruntime-web-node")
 SAMPLES = 8
 WEB_FORMATS = ("tfjs-layers", "tfjs-graph", "onnx")
-_TABLE = re.compile(r"(?<=python -m tests.worst_cases -->\n).*(?=<!-- /worst -->)", re.DOTALL)
+_TABLE = re.compile(r"(?<=python -m tests.worst_cases 4 -->\n).*(?=<!-- /worst -->)", re.DOTALL)
 
 
 @dataclass(frozen=True)
