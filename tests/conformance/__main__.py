@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from tests.conformance.document import PATH, updated
-from tests.conformance.measuring import measure
+from tests.conformance.measuring import started
 from tests.conformance.rows import rows
 
 
@@ -20,13 +20,13 @@ def main(arguments: Sequence[str]) -> None:
     if unknown := [name for name in arguments if name not in wanted]:
         sys.exit(f"{', '.join(unknown)}: no such row; rows: {', '.join(wanted)}")
     chosen = list(arguments) or wanted
-    measured = {}
-    for number, (name, outcomes) in enumerate(measure(chosen), 1):
-        measured[name] = outcomes
-        if sys.stderr.isatty():
-            print(f"\r\033[K{number}/{len(chosen)} {name}", end="", file=sys.stderr, flush=True)
-    text = PATH.read_text(encoding="utf-8") if PATH.exists() else ""
-    PATH.write_text(updated(text, measured), encoding="utf-8")
+    with started() as measure:
+        for number, name in enumerate(chosen, 1):
+            if sys.stderr.isatty():
+                print(f"\r\033[K{number}/{len(chosen)} {name}", end="", file=sys.stderr, flush=True)
+            measured = {name: measure(name)}
+            text = PATH.read_text(encoding="utf-8") if PATH.exists() else ""
+            PATH.write_text(updated(text, measured), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -3,31 +3,29 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from exporter.source import describe
 from tests.conformance import bench, peers
 from tests.conformance.outcome import Outcome
 
+Measure = Callable[[str], dict[str, Outcome]]
 
-def measure(
-    models: Iterable[str], ways: Sequence[str] | None = None
-) -> Iterator[tuple[str, dict[str, Outcome]]]:
-    """(model, outcome by column) one after the other; runtimes are started once.
 
-    Args:
-        models: Names of the zoo.
-        ways: Which of the others' ways; all by default.
+@contextmanager
+def started() -> Iterator[Measure]:
+    """A function from a model's name in the zoo to its outcome by column.
+
+    The runtimes are started once, and ended when the block is left.
     """
-    with ExitStack() as stack:
-        own = stack.enter_context(bench.started())
-        tfjs = stack.enter_context(peers.started())
-        for name in models:
+    with bench.started() as own, peers.started() as tfjs:
+
+        def measure(name: str) -> dict[str, Outcome]:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of Keras, about models that are odd on purpose
                 source = describe(bench.build(name), "row")
                 inputs = bench.inputs_of(source)
-                outcomes = own.measure(source, inputs)
-                outcomes |= peers.measure(source, inputs, tfjs, ways)
-            yield name, outcomes
+                return own.measure(source, inputs) | peers.measure(source, inputs, tfjs)
+
+        yield measure

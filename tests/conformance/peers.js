@@ -88,6 +88,8 @@ async function answer({ path, kind, backend, calls }) {
   }
 }
 
+// TF.js lets some errors of its own loops go; the answer to the request says what came of it.
+process.on("unhandledRejection", (error) => console.error(error));
 for await (const line of createInterface({ input: process.stdin })) {
   process.stdout.write(`${JSON.stringify(await answer(JSON.parse(line)))}\n`);
 }

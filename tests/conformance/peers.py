@@ -11,7 +11,6 @@ import contextlib
 import io
 import json
 import logging
-import os
 import subprocess
 import tempfile
 import warnings
@@ -33,10 +32,15 @@ Arrays = Sequence[np.ndarray]
 
 
 class PlainTfjs:
-    """TF.js in Node, without anything of ours around it."""
+    """TF.js in Node, without anything of ours around it; a process that dies is replaced."""
 
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        self._process = process
+    def __init__(self) -> None:
+        self._process = _start()
+
+    def close(self) -> None:
+        """End the process."""
+        with contextlib.suppress(BrokenPipeError):
+            self._process.communicate()
 
     def run(
         self, path: Path, kind: str, inputs: Sequence[Arrays], expected: Sequence[Arrays]
@@ -49,37 +53,47 @@ class PlainTfjs:
         expected: Sequence[Arrays],
     ) -> Outcome:  # fmt: skip
         calls = [[_encoded(x) for x in arrays] for arrays in inputs]
-        request = {"path": str(path), "kind": kind, "backend": backend, "calls": calls}
-        cast(IO[str], self._process.stdin).write(json.dumps(request) + "\n")
-        cast(IO[str], self._process.stdin).flush()
-        answer = json.loads(cast(IO[str], self._process.stdout).readline())
+        answer = self._ask({"path": str(path), "kind": kind, "backend": backend, "calls": calls})
         if "error" in answer:
             status = "does not load" if answer["stage"] == "load" else "does not run"
             return Outcome(status, reason=f"{backend}: {_short(answer['error'])}")
         found = [[_decoded(x) for x in outputs] for outputs in answer["outputs"]]
         return Outcome("runs", max(map(distance, expected, found)))
 
+    def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
+        line = ""
+        with contextlib.suppress(BrokenPipeError):
+            cast(IO[str], self._process.stdin).write(json.dumps(request) + "\n")
+            cast(IO[str], self._process.stdin).flush()
+            line = cast(IO[str], self._process.stdout).readline()
+        if line:
+            return dict(json.loads(line))
+        self.close()
+        self._process = _start()
+        return {"stage": "run", "error": "Node ended"}
+
+
+def _start() -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [node_executable(), str(SCRIPT)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+    )  # fmt: skip
+
 
 @contextmanager
 def started() -> Iterator[PlainTfjs]:
     """TF.js, ended when the block is left."""
-    with open(os.devnull, "wb") as nothing:
-        process = subprocess.Popen(
-            [node_executable(), str(SCRIPT)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=nothing, text=True,
-        )  # fmt: skip
-        with process:
-            yield PlainTfjs(process)
-            cast(IO[str], process.stdin).close()
+    tfjs = PlainTfjs()
+    try:
+        yield tfjs
+    finally:
+        tfjs.close()
 
 
-def measure(
-    source: Source, inputs: Sequence[Arrays], tfjs: PlainTfjs, ways: Sequence[str] | None = None
-) -> dict[str, Outcome]:
-    """What comes of the model on each way (or on those named)."""
-    model = source.model
-    expected = [[np.asarray(y) for y in source.call(arrays)] for arrays in inputs]
-    return {way: _attempt(way, model, inputs, expected, tfjs) for way in ways or WAYS}
+def measure(source: Source, inputs: Sequence[Arrays], tfjs: PlainTfjs) -> dict[str, Outcome]:
+    """What comes of the model on each way, compared with Keras in float32."""
+    expected = [[np.asarray(y) for y in source.float32.call(arrays)] for arrays in inputs]
+    return {way: _attempt(way, source.model, inputs, expected, tfjs) for way in WAYS}
 
 
 def _attempt(
@@ -144,11 +158,22 @@ def _run_onnx(path: Path, inputs: Sequence[Arrays], expected: Sequence[Arrays]) 
     except Exception as error:
         return Outcome("does not load", reason=_short(str(error)))
     try:
-        names = [item.name for item in session.get_inputs()]
-        found = [session.run(None, dict(zip(names, arrays, strict=True))) for arrays in inputs]
+        given = session.get_inputs()
+        found = [
+            session.run(
+                None, {i.name: _cast(x, i.type) for i, x in zip(given, arrays, strict=True)}
+            )
+            for arrays in inputs
+        ]
     except Exception as error:
         return Outcome("does not run", reason=_short(str(error)))
     return Outcome("runs", max(map(distance, expected, found)))
+
+
+def _cast(array: np.ndarray, wanted: str) -> np.ndarray:
+    """The array in the type that a file asks for: "tensor(int64)"."""
+    name = wanted.removeprefix("tensor(").removesuffix(")")
+    return array.astype({"float": "float32", "double": "float64"}.get(name, name))
 
 
 def _encoded(array: np.ndarray) -> dict[str, Any]:
