@@ -127,7 +127,9 @@ def decode(picture: Picture) -> np.ndarray:
         raise BadPicture(f"{name}: no such file") from None
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         raise BadPicture(f"{name}: too large a picture: {error}") from None
-    except (UnidentifiedImageError, SyntaxError, ValueError, EOFError) as error:
+    except UnidentifiedImageError:  # its message is an address in memory
+        raise BadPicture(f"{name}: a PNG, JPEG, WebP or GIF expected, no picture found") from None
+    except (SyntaxError, ValueError, EOFError) as error:
         raise BadPicture(
             f"{name}: no picture that can be read ({error}); give a PNG, JPEG, WebP or GIF"
         ) from None

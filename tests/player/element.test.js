@@ -3,6 +3,7 @@ import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { Classifier } from "../../exporter/player/element/classifier.js";
 import { Drawing } from "../../exporter/player/element/drawing.js";
 import { CELLS, GridCursor } from "../../exporter/player/element/keyboard.js";
 import { SAMPLE_COUNT, sampleOf } from "../../exporter/player/element/samples.js";
@@ -12,6 +13,30 @@ const source = (name) => readFileSync(new URL(name, FOLDER), "utf8");
 const element = JSON.parse(source("custom-elements.json")).modules[0].declarations[0];
 const names = (items) => items.map((item) => item.name).sort();
 const found = (text, pattern) => [...new Set([...text.matchAll(pattern)].flatMap((match) => match[1].split(" ")))].sort();
+
+/** A model of 784 numbers that always gives these. */
+function modelOf(numbers, meaning) {
+  const inputs = [{ name: "x", shape: [null, 28, 28], dtype: "float32", range: [0, 1] }];
+  const outputs = [{ name: "y", shape: [null, numbers.length], dtype: "float32", meaning }];
+  const info = { name: "some", inputs, outputs, labels: null, preprocessing: null };
+  return { info, predict: async () => Float32Array.from(numbers), close: async () => {} };
+}
+const SEVEN = [{ points: [[80, 60], [200, 60], [120, 220]], pressures: null }];
+// float32 logits of 700 come in steps of 6e-5.
+const near = (found, expected) => found.every((x, i) => Math.abs(x - expected[i]) < 1e-4);
+
+test("logits become probabilities, and what is one already stays", async () => {
+  const read = async (numbers, meaning) => (await new Classifier(modelOf(numbers, meaning)).readStrokes(SEVEN, 280)).probabilities;
+  const half = [0.25, 0.5, 0.25];
+  assert.ok(near(await read(half.map((x) => 700 + Math.log(x)), "values"), half));
+  // A subclassed model's softmax is not seen when it is exported.
+  assert.ok(near(await read(half, "values"), half));
+  assert.ok(near(await read([0.9, 0.9, 0.1], "probabilities"), [0.9, 0.9, 0.1]));
+});
+
+test("a model of one number names no class, and is refused", () => {
+  assert.throws(() => new Classifier(modelOf([-0.4], "values")), /some: .* number per class expected, shape \[null,1\] found/);
+});
 
 test("docs/element.md is what custom-elements.json says", () => {
   execFileSync(process.execPath, [fileURLToPath(new URL("document.js", FOLDER)), "--check"]);

@@ -97,6 +97,21 @@ test("a swapped class is caught though nothing is far off", async () => {
   await assert.rejects(open(makeBundle({ weights: swapped, rows })), SelfTestFailed);
 });
 
+test("drawn pictures are told apart from noise, ties and edges", async () => {
+  const third = 1 / 3;
+  const picture = (name, outputs) => ({ name, kind: "picture", picture: [0, 255, 255], outputs: [outputs] });
+  const rows = [
+    picture("same", [third + 2e-5, third - 1e-5, third - 1e-5]),
+    // Too near a tie to be called wrong, but another answer.
+    picture("other", [third - 1e-5, third + 2e-5, third - 1e-5]),
+    { name: "all 1", kind: "edge", fill: 1, outputs: [[third + 6e-5, third - 3e-5, third - 3e-5]] },
+  ];
+  const { selfTest } = (await open(makeBundle({ weights: Array(12).fill(0), rows }))).info;
+  assert.deepEqual([selfTest.pictures.rows, selfTest.pictures.sameAnswers, selfTest.rows], [2, 1, 3]);
+  assert.ok(Math.abs(selfTest.pictures.maxError - 2e-5) < 1e-6);
+  assert.ok(Math.abs(selfTest.maxError - 6e-5) < 1e-6);
+});
+
 test("a self-test without rows proves nothing", async () => {
   const rows = goldenRows().map((row) => ({ ...row, checked: false }));
   await assert.rejects(open(makeBundle({ rows })), /no golden rows to compare/);

@@ -338,6 +338,48 @@ def test_predict_waits_until_the_model_is_loaded_and_tested(pad: Pad) -> None:
     assert found == ["progress", "load", "7"]
 
 
+def test_the_model_that_is_wanted_in_the_end_answers(pad: Pad) -> None:
+    script = """async (pad, [src, strokes]) => {
+      const fresh = document.createElement('digit-pad');
+      fresh.src = src;
+      document.body.append(fresh);
+      fresh.draw(strokes);
+      const asked = fresh.predict();
+      fresh.runtime = 'tfjs';
+      fresh.backend = 'cpu';
+      const {label, backend} = await asked;
+      return [label, backend];
+    }"""
+    assert pad.run(script, [f"/models/{MODEL}/manifest.json", SEVEN]) == ["7", "cpu"]
+
+
+def test_a_choice_made_outside_of_the_page_counts(pad: Pad) -> None:
+    script = """async (pad, strokes) => {
+      pad.draw(strokes);
+      await pad.predict();
+      const place = pad.parentNode;
+      pad.remove();
+      pad.runtime = 'tfjs';
+      pad.backend = 'cpu';
+      place.append(pad);
+      return (await pad.predict()).backend;
+    }"""
+    assert pad.run(script, SEVEN) == "cpu"
+
+
+def test_an_answer_of_the_last_model_does_not_stay_when_the_next_cannot_be_used(pad: Pad) -> None:
+    script = """async (pad, strokes) => {
+      pad.draw(strokes);
+      await pad.predict();
+      pad.runtime = 'none';
+      await pad.predict().catch(() => {});
+    }"""
+    pad.run(script, SEVEN)
+    pad.page.locator("digit-pad [part=status]", has_text="runtime none: unknown").wait_for()
+    assert pad.page.locator("digit-pad [part=answer]").text_content() == "–"
+    assert pad.page.locator("digit-pad .best").count() == 0
+
+
 def test_a_model_that_is_not_there_is_told(make_pad: Callable[..., Pad]) -> None:
     pad = make_pad("?src=/models/none/manifest.json")
     script = "async pad => { try { await pad.predict(); } catch (error) { return error.message; } }"

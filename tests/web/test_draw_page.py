@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -68,8 +69,55 @@ def test_drawing_shows_the_answer_and_what_was_measured(visit: Callable[..., Pag
     assert "ms" in fact(page, "latency")
     assert smallest_precision() in fact(page, "model")
     assert "kB" in fact(page, "fetched")
-    assert "e-" in fact(page, "parity")
-    assert "samples" in fact(page, "parity")
+
+
+def test_how_far_it_is_from_keras_is_told_as_its_precision_can_be(
+    visit: Callable[..., Page],
+) -> None:
+    page = visit("/#precision=float32")
+    assert re.fullmatch(r"\d\.\de-\d over 44 samples", fact(page, "parity"))
+    assert fact(page, "compared") == "off Keras at most, on this device"
+    page.locator("select[name=precision]").select_option("uint8")
+    page.get_by_text(re.compile("same answer on (20|19) of 20 digits")).wait_for()
+    told = re.fullmatch(
+        r"as Keras, on this device: at most (\S+) off, (\S+) on noise and near ties",
+        fact(page, "compared"),
+    )
+    assert told
+    assert 0 < float(told[1]) <= float(told[2]) < 1
+
+
+@pytest.mark.parametrize("name", ["__proto__", "toString", "none"])
+def test_a_link_to_a_model_that_is_not_here_says_so_and_another_answers(
+    visit: Callable[..., Page], name: str
+) -> None:
+    page = visit(f"/#model={name}")
+    page.locator(".told", has_text="The link's model is not here").wait_for()
+    assert page.locator("select[name=model]").input_value() == MODEL
+
+
+def test_a_link_cannot_put_words_into_the_page(visit: Callable[..., Page]) -> None:
+    page = visit()
+    draw(page, SEVEN)
+    page.locator("digit-pad [part=answer]", has_text="7").wait_for()
+    page.wait_for_timeout(1000)
+    friend = visit(page.url.replace("answer=7", "answer=call+555-1234"))
+    friend.locator("digit-pad [part=answer]", has_text="7").wait_for()
+    friend.wait_for_timeout(200)
+    assert friend.locator(".told").text_content() == ""
+
+
+def test_what_was_measured_of_one_model_is_not_told_of_the_next(
+    visit: Callable[..., Page],
+) -> None:
+    page = visit()
+    draw(page, SEVEN)
+    page.locator("digit-pad [part=answer]", has_text="7").wait_for()
+    # As a model that cannot be used would.
+    page.evaluate("() => { document.querySelector('digit-pad').backend = 'none'; }")
+    page.locator("digit-pad .status.error").wait_for()
+    assert {fact(page, name) for name in ("runtime", "latency", "model", "parity")} == {"–"}
+    assert page.locator(".units").count() == 0
 
 
 def test_hidden_layers_light_up_and_a_unit_shows_its_weights(visit: Callable[..., Page]) -> None:
@@ -181,3 +229,12 @@ def test_on_a_desktop_it_is_one_screen(visit: Callable[..., Page], width: int, h
 def test_the_page_is_never_wider_than_its_window(visit: Callable[..., Page], width: int) -> None:
     page = visit(viewport={"width": width, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_the_embed_page_shows_a_model_whatever_its_link_says(
+    visit: Callable[..., Page], site: str
+) -> None:
+    page = visit()
+    page.goto(f"{site}/embed/#model=__proto__")
+    page.locator("code[data-snippet=element]", has_text=f"/models/{MODEL}/").wait_for()
+    assert page.locator("select[name=model]").input_value() == MODEL

@@ -66,6 +66,15 @@ export class Layers {
     this.show(this.#input, this.#label);
   }
 
+  /** No model answers. */
+  close() {
+    this.#opened++;
+    this.#inspector = null;
+    this.#chosen = null;
+    this.#build();
+    this.#caption.textContent = "";
+  }
+
   /**
    * @param {Float32Array} input What the model saw.
    * @param {string | null} label What it answered; null for nothing.

@@ -32,7 +32,7 @@ function show() {
 /** The address names the model. */
 function recall() {
   const wanted = new URLSearchParams(location.hash.slice(1)).get("model");
-  if (wanted !== null && wanted in texts) select.value = wanted;
+  if (wanted !== null && Object.hasOwn(texts, wanted)) select.value = wanted;
   show();
 }
 

@@ -26,12 +26,15 @@ import { CONTRACT, SIDE, fromStrokes } from "../ink.js";
 
 const NUMBERS = SIDE * SIDE;
 const INK_RANGE = /** @type {const} */ ([0, 1]);
+/** Of probabilities' sum, as eight bits of weights leave it. */
+const SUM_ERROR = 1e-3;
 
 /** A loaded model that reads drawings. */
 export class Classifier {
   #model;
   #pen;
   #range;
+  #areProbabilities;
 
   /**
    * @param {Model} model
@@ -55,6 +58,8 @@ export class Classifier {
     // The exporter's own guess of floats is -1..1; who says nothing has pictures of 0..1, or 0..255.
     this.#range = preprocessing || range[0] >= 0 ? range : INK_RANGE;
     const count = outputs[0].shape.at(-1) ?? 0;
+    if (count < 2) throw new BadInput(`${name}: an output with a number per class expected, shape ${JSON.stringify(outputs[0].shape)} found`);
+    this.#areProbabilities = outputs[0].meaning === "probabilities";
     /** @type {readonly string[]} One per class. */
     this.labels = model.info.labels ?? Array.from({ length: count }, (_, i) => String(i));
   }
@@ -90,7 +95,8 @@ export class Classifier {
     const begun = performance.now();
     const found = await this.#model.predict(input);
     const latencyMs = performance.now() - begun;
-    const probabilities = Array.from(/** @type {Float32Array} */ (found));
+    const numbers = Array.from(/** @type {Float32Array} */ (found));
+    const probabilities = this.#areProbabilities ? numbers : toProbabilities(numbers);
     const best = probabilities.indexOf(Math.max(...probabilities));
     return { label: this.labels[best], probabilities, latencyMs, input };
   }
@@ -100,8 +106,22 @@ export class Classifier {
   }
 }
 
+/**
+ * Of a model that is not known to end in an activation: the softmax that its loss has
+ * (`from_logits`), unless it has taken it itself, as a subclassed model may.
+ * @param {readonly number[]} numbers
+ */
+function toProbabilities(numbers) {
+  const sum = numbers.reduce((total, number) => total + number, 0);
+  if (Math.abs(sum - 1) < SUM_ERROR && numbers.every((number) => number >= 0)) return [...numbers];
+  const most = Math.max(...numbers);
+  const powers = numbers.map((number) => Math.exp(number - most));
+  const total = powers.reduce((all, power) => all + power, 0);
+  return powers.map((power) => power / total);
+}
+
 /** The answer where nothing was drawn. @param {number} classes @returns {Answer} */
-function nothing(classes) {
+export function nothing(classes) {
   return { label: null, probabilities: new Array(classes).fill(0), latencyMs: 0, input: new Float32Array(NUMBERS) };
 }
 

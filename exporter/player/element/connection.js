@@ -15,6 +15,8 @@ import { openClassifier } from "./classifier.js";
  * @property {(progress: import("./classifier.js").Progress) => void} progressed
  */
 
+const GONE = "digit-pad: the model was not loaded, as the element was removed or wants another one";
+
 /** A model that is being loaded, is loaded, or is not there. */
 export class Connection {
   #listener;
@@ -55,7 +57,7 @@ export class Connection {
 
   /** Ends the loading, frees the model. */
   close() {
-    this.#loading?.abort();
+    this.#loading?.abort(new DOMException(GONE, "AbortError"));
     // What does not open has nothing to free, and has been told.
     this.#classifier?.then((classifier) => classifier.close(), () => {});
     this.#classifier = this.#loading = null;

@@ -7,6 +7,7 @@
 
 import { messageOf } from "../errors.js";
 import { ATTRIBUTES, CHOICES, ModelElement } from "./attributes.js";
+import { nothing } from "./classifier.js";
 import { Connection } from "./connection.js";
 import { Drawing } from "./drawing.js";
 import { CELLS, GridCursor } from "./keyboard.js";
@@ -82,7 +83,7 @@ export class DigitPad extends ModelElement {
 
   /** @type {(name: string, before: string | null, after: string | null) => void} */
   attributeChangedCallback(_, before, after) {
-    if (before === after || !this.isConnected) return;
+    if (before === after) return;
     this.#unload();
     // Several attributes may be set one after another.
     queueMicrotask(() => this.isConnected && this.#load());
@@ -149,9 +150,22 @@ export class DigitPad extends ModelElement {
     // What is drawn now, whatever is drawn while the model is loading.
     const [lines, side, picture] = [this.#drawing.lines, this.#surface.side, this.#picture];
     const isEmpty = lines.length === 0 && !picture;
-    const classifier = await this.#ready();
-    const answer = picture ? await classifier.readPicture(picture) : await classifier.readStrokes(lines, side);
-    const { runtime, backend, precision } = classifier.info;
+    for (;;) {
+      const wanted = this.#ready();
+      // Another model may be wanted by now: then that one answers. One that was removed does not.
+      const isOver = () => wanted === this.#connection.classifier || !this.isConnected;
+      try {
+        const classifier = await wanted;
+        const answer = picture ? await classifier.readPicture(picture) : await classifier.readStrokes(lines, side);
+        if (isOver()) return this.#tell(answer, classifier.info, isEmpty);
+      } catch (error) {
+        if (isOver()) throw error;
+      }
+    }
+  }
+
+  /** @type {(answer: Answer, info: import("../index.js").Info, isEmpty: boolean) => Prediction} */
+  #tell(answer, { runtime, backend, precision }, isEmpty) {
     const prediction = { ...answer, runtime, backend, precision };
     this.#view.showAnswer(answer, isEmpty);
     this.#view.showRun(prediction);
@@ -165,10 +179,15 @@ export class DigitPad extends ModelElement {
     this.#changed();
   }
 
-  /** @returns {Promise<Classifier>} */
+  /**
+   * @returns {Promise<Classifier>}
+   * @throws {TypeError} None is named.
+   */
   #ready() {
     this.#load();
-    return this.#connection.classifier ?? Promise.reject(new TypeError("digit-pad: src expected, nothing found"));
+    const { classifier } = this.#connection;
+    if (!classifier) throw new TypeError("digit-pad: src expected, nothing found");
+    return classifier;
   }
 
   /** Once for each `src` and choice. */
@@ -194,6 +213,8 @@ export class DigitPad extends ModelElement {
 
   /** @param {unknown} error */
   #failed(error) {
+    // What another model answered before is not this one's answer.
+    this.#view.showAnswer(nothing(this.#view.classes), true);
     this.#view.showStatus(`The model cannot be used: ${messageOf(error)}`, true);
     this.dispatchEvent(new CustomEvent("error", { detail: { error, message: messageOf(error) } }));
   }

@@ -98,6 +98,11 @@ export class View {
     this.#paint(null);
   }
 
+  /** How many bars there are. */
+  get classes() {
+    return this.#labels.length;
+  }
+
   /**
    * One bar per class.
    * @param {readonly string[]} labels
