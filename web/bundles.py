@@ -12,6 +12,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import math
 import os
 import stat
 from collections.abc import Iterator
@@ -76,6 +77,11 @@ class Entry:
         return self.manifest is not None and any(f.path == CARD_NAME for f in self.manifest.files)
 
     @property
+    def can_draw(self) -> bool:
+        """Whether the page to draw on can use its model."""
+        return self.manifest is not None and reads_drawings(self.manifest)
+
+    @property
     def figures(self) -> tuple[tuple[str, str], ...]:
         """Accuracy and loss on the data that the model was tested on, where they are known."""
         metrics = self.manifest.metrics if self.manifest is not None else {}
@@ -103,6 +109,14 @@ class Entry:
                 f"parity passed in {wording.count(listed, 'comparison')} when published",
             )
         return "not_run", "parity is not known: `exporter parity` measures it"
+
+
+def reads_drawings(manifest: Manifest) -> bool:
+    """Whether the model takes 28x28 numbers and answers one per class, as the element wants it."""
+    if len(manifest.inputs) != 1 or len(manifest.outputs) != 1:
+        return False
+    given, answered = manifest.inputs[0].shape, manifest.outputs[0].shape
+    return math.prod(size or 0 for size in given[1:]) == 28 * 28 and (answered[-1] or 0) > 1
 
 
 def _verdict(passed: int, failed: int, not_run: int) -> tuple[str, str]:

@@ -21,9 +21,9 @@ blueprint.add_app_template_filter(wording.size, "size")
 
 @blueprint.get("/")
 def draw() -> Response | str:
-    """The page to draw on; without any bundle, the list that says so."""
+    """The page to draw on; without any model that reads drawings, the list of all."""
     entries = bundles.entries(current_app.config["BUNDLES"])
-    if not any(entry.manifest for entry in entries):
+    if not any(entry.can_draw for entry in entries):
         return render_template("index.html", entries=entries)
     known = {entry.name: describe(entry) for entry in entries if entry.manifest}
     runtimes = current_app.config["PLAYER"] / "runtimes.json"

@@ -24,7 +24,7 @@ from exporter.manifest import MANIFEST_NAME, Manifest
 from exporter.publish import staged
 from web import create_app, pages
 from web.assets import Assets
-from web.bundles import Entry
+from web.bundles import Entry, reads_drawings
 from web.freeze import Site, named, player_and_page, with_policy
 
 GENERATOR = "keras-web-exporter, exporter site --single-file"
@@ -61,6 +61,11 @@ def write(folders: Sequence[Path], target: Path) -> Site:
 
 def _want_tiny(name: str, manifest: Manifest) -> None:
     """The only runtime that fits into a page must have proven itself on the model."""
+    if not reads_drawings(manifest):
+        raise UnsupportedModel(
+            f"{name}: a model that takes 28x28 numbers and answers one per class expected, another "
+            "found: the page in a single file only draws; leave the bundle out"
+        )
     proven = {
         row.get("artifact") for row in manifest.parity if str(row.get("runtime")).startswith(RUNNER)
     }

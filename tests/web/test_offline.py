@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 
 import pytest
+from PIL import Image, ImageDraw
 from playwright.sync_api import sync_playwright
 
 from exporter import browser as browsers
@@ -25,6 +27,14 @@ def test_after_one_visit_the_page_works_without_its_server() -> None:
         page.locator("digit-pad").get_by_role("button", name="Draw a sample 3").click()
         page.locator("digit-pad [part=answer]", has_text="3").wait_for()
         page.locator(".unit", has_text="the answer 3").wait_for()
+        image = Image.new("L", (200, 200), 255)
+        ImageDraw.Draw(image).line([(60, 40), (140, 40), (90, 160)], 0, 14)
+        stream = io.BytesIO()
+        image.save(stream, "PNG")
+        page.locator("input[type=file]").set_input_files(
+            {"name": "7.png", "mimeType": "image/png", "buffer": stream.getvalue()}
+        )
+        page.locator("digit-pad [part=answer]", has_text="7").wait_for()
         browser.close()
 
 

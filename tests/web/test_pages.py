@@ -13,7 +13,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from exporter import recipe
-from exporter.manifest import Artifact
+from exporter.manifest import Artifact, TensorSpec
 from tests.web.conftest import write_bundle, write_report
 from web import create_app
 
@@ -91,6 +91,33 @@ def test_a_bundle_that_cannot_be_read_is_shown_as_such_beside_the_others(
     assert "This bundle cannot be used: its manifest is malformed" in page
     assert "tfjs-layers" in page
     assert str(root) not in client.get("/models/").text
+
+
+ONE_NUMBER = (TensorSpec("price", (None, 1), "float32"),)
+
+
+def test_a_model_that_reads_no_drawings_is_not_offered_for_them(
+    client: FlaskClient, root: Path
+) -> None:
+    write_bundle(root / "another", outputs=ONE_NUMBER)
+    page = client.get("/").text
+    assert '<option value="another" disabled>another: reads no drawings' in page
+    assert re.search(r'<option value="tiny">tiny', page)
+    listed = client.get("/models/").text
+    assert 'href="../#model=tiny"' in listed
+    assert 'href="../#model=another"' not in listed
+    texts = json.loads(
+        re.findall(r'id="texts">(.*?)</script>', client.get("/embed/").text, re.DOTALL)[0]
+    )
+    assert {"element", "frame"} <= set(texts["tiny"])
+    assert set(texts["another"]) == {"player", "tfjs-layers", "onnx"}
+
+
+def test_with_models_that_read_no_drawings_alone_the_page_lists_them(
+    client: FlaskClient, root: Path
+) -> None:
+    write_bundle(root / "tiny", outputs=ONE_NUMBER)
+    assert "<h1>Models for the web</h1>" in client.get("/").text
 
 
 def test_hostile_manifests_stay_text(client: FlaskClient, root: Path) -> None:

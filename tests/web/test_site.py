@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, Page
 
 import exporter
 from exporter import manifest
-from exporter.manifest import Manifest
+from exporter.manifest import Manifest, TensorSpec
 from tests.web.conftest import write_bundle, write_report
 from tests.web.digit_pad_page import MODEL, MODELS
 from tests.web.static_host import Quiet, static_host, watched
@@ -433,6 +433,18 @@ def test_the_single_file_is_the_same_each_time_and_names_nothing_outside(
     named = re.findall(r'\s(?:href|src)="([^"]*)"', text)
     assert all(one.startswith("data:") for one in named)
     assert "unsafe" not in text.split("</head>")[0]
+
+
+def test_a_model_that_reads_no_drawings_has_no_single_file(
+    run_exporter: Any, tmp_path: Path
+) -> None:
+    one_number = (TensorSpec("price", (None, 1), "float32"),)
+    write_bundle(tmp_path / "prices", outputs=one_number)
+    result = run_exporter("site", tmp_path / "prices", "-o", tmp_path / "a.html", "--single-file")
+    assert result.exit_code == 1
+    assert "prices: a model that takes 28x28 numbers and answers one per class expected" in (
+        result.stderr
+    )
 
 
 def test_a_single_file_takes_no_strangers_place(

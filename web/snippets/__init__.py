@@ -1,7 +1,8 @@
 """What other sites copy to have a model: one source for the Embed page and the README.
 
 Each snippet is a template beside this module; versions and integrity hashes are filled in here.
-`python -m web.snippets` writes the README's section anew. May import `exporter.{manifest, errors}`.
+`python -m web.snippets` writes the README's section anew. May import
+`exporter.{manifest, errors}` and `web.bundles`.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from urllib.parse import quote
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from exporter.manifest import Manifest
+from web import bundles
 
 TFJS = "@tensorflow/tfjs@4.22.0"
 ORT = "onnxruntime-web@1.30.0"
@@ -98,7 +100,8 @@ def for_bundle(manifest: Manifest, name: str, base: str, player: Path) -> dict[s
     return {
         one.id: render(one, base, name, shape, player)
         for one in SNIPPETS
-        if one.artifact is None or one.artifact in held
+        if (one.artifact is None or one.artifact in held)
+        and (not one.draws or bundles.reads_drawings(manifest))
     }
 
 

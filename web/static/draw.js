@@ -255,6 +255,8 @@ pad.addEventListener("load", (/** @type {CustomEvent} */ { detail }) => void add
 async function addTheRest(info) {
   const [{ Layers }, { collectPictures, toPixels }, { keepOffline }] = await Promise.all([
     import("./layers.js"), import("./pictures.js"), import("./offline.js"),
+    // The element fetches it for the first picture, which may come when there is no network.
+    import("../player/picture.js"),
   ]);
   layers = new Layers(find(".inside"));
   if (last) layers.show(last.input, last.label);
