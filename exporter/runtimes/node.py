@@ -15,7 +15,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any, NoReturn, cast
 
 import numpy as np
 
@@ -47,6 +47,7 @@ class NodeProcess:
 
     def __init__(self, request_seconds: float = REQUEST_SECONDS) -> None:
         self._request_seconds = request_seconds
+        self._trap = ""
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 (closed in `close`)
         # NODE_OPTIONS could load other code into the process or change its memory limits.
         environment = {key: text for key, text in os.environ.items() if key != "NODE_OPTIONS"}
@@ -68,9 +69,12 @@ class NodeProcess:
         """Send one request and wait for its answer.
 
         Raises:
-            RuntimeCrashed: The answer is an error, or the process died or took too long.
+            RuntimeCrashed: The answer is an error, or the process died or took too long, or
+                WebAssembly trapped in it, now or before; then it has been ended.
             UnsupportedModel: The answer is that this runtime does not take this model.
         """
+        if self._trap:
+            raise RuntimeCrashed(f"node: ended after an earlier call: {self._trap}")
         timed_out = threading.Event()
 
         def give_up() -> None:
@@ -86,6 +90,8 @@ class NodeProcess:
             raise RuntimeCrashed(self._epitaph(header["operation"], timed_out.is_set())) from error
         finally:
             watchdog.cancel()
+        if answer.get("trapped"):
+            self._end_after_trap(_shorten(str(answer["error"])))
         if "error" in answer:
             kind = UnsupportedModel if answer.get("name") == "UnsupportedModel" else RuntimeCrashed
             raise kind(_shorten(str(answer["error"])))
@@ -95,6 +101,13 @@ class NodeProcess:
     def alive(self) -> bool:
         """Whether the process can be asked."""
         return self._process.poll() is None
+
+    def _end_after_trap(self, error: str) -> NoReturn:
+        """End the process: what shares the memory of what trapped would answer anything."""
+        self._trap = f"WebAssembly trapped: {error}"
+        self._process.kill()
+        self._process.wait()
+        raise RuntimeCrashed(f"node: {self._trap}; the process was ended")
 
     def _epitaph(self, operation: str, timed_out: bool) -> str:
         """One line on a process that no longer answers; after it the process has ended."""
@@ -202,7 +215,7 @@ class NodeSession(Session):
 
 
 class NodeEngine(Engine):
-    """The Node process as an engine; one that an artefact killed is replaced for the next."""
+    """The Node process as an engine; one that an artefact killed or broke is replaced."""
 
     def __init__(self, runtime: str) -> None:
         self._process = NodeProcess()

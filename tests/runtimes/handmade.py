@@ -40,7 +40,7 @@ def write(directory: Path, format: str, **options: str) -> tuple[Manifest, Artif
     """Write the model below `directory`; returns its manifest and its one artefact.
 
     Options of "tfjs-graph": `product`, the op that multiplies, "MatMul" or "Einsum"; `last`, the op
-    that passes the sum on.
+    that passes the sum on; "GatherNd" looks the input up at the sum, unchecked on wasm.
     """
     path, others = _WRITERS[format](directory, **options)
     artifact = Artifact(format, "float32", path, measure(directory, [path, *others]))
@@ -128,6 +128,10 @@ def _graph(
         node("Identity", "Relu", "sum", **number),
         node("Identity_1", last, "sum", **number),
     ]
+    if last == "GatherNd":
+        nodes[-1]["input"] = ["x", "places"]
+        whole = {"SrcT": {"type": "DT_FLOAT"}, "DstT": {"type": "DT_INT32"}}
+        nodes.append(node("places", "Cast", "sum", **whole))
     document = {
         "format": "graph-model",
         "modelTopology": {"node": nodes, "library": {}, "versions": {"producer": 1987}},

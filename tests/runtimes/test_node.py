@@ -151,6 +151,25 @@ def test_a_process_that_died_is_told_and_replaced(engine: NodeEngine, tmp_path: 
     assert again.predict([handmade.X])[0].shape == (4, 2)
 
 
+def test_a_process_in_which_webassembly_trapped_is_ended_told_and_replaced(
+    engine: NodeEngine, tmp_path: Path
+) -> None:
+    manifest, artifact = handmade.write(tmp_path, "tfjs-graph", last="GatherNd")
+    session = engine.open(tmp_path, manifest, artifact, "wasm")
+    np.testing.assert_array_equal(session.predict([np.zeros((1, 3), np.float32)])[0], [0])
+    pid, far_out = _pid(engine), np.full((1, 3), 5e8, np.float32)
+    with pytest.raises(RuntimeCrashed, match="WebAssembly trapped: memory access out of bounds"):
+        session.predict([far_out])
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+    with pytest.raises(RuntimeCrashed, match="ended after an earlier call: WebAssembly trapped"):
+        session.predict([np.zeros((1, 3), np.float32)])
+    session.close()
+    manifest, artifact = handmade.write(tmp_path / "next", "tfjs-layers")
+    again = engine.open(tmp_path / "next", manifest, artifact, "wasm")
+    np.testing.assert_array_equal(again.predict([handmade.X])[0], handmade.answers(handmade.X)[0])
+
+
 def test_what_takes_too_long_is_ended_and_told(tmp_path: Path) -> None:
     manifest, _ = handmade.write(tmp_path, "tfjs-layers")
     process = NodeProcess(request_seconds=0.01)

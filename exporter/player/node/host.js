@@ -3,7 +3,9 @@
  *
  * A frame is a length (4 bytes, little-endian), that many bytes of JSON, and the raw bytes of the
  * tensors that the JSON's `tensors` describes ({dtype, shape, size_bytes}), one after another. The
- * answer to a request that fails is {"error": …}; the process goes on. It ends with its stdin.
+ * answer to a request that fails is {"error": …}; the process goes on, unless "trapped" is true:
+ * then WebAssembly has stopped halfway, what is in its memory is anyone's guess, and the process is
+ * to be ended. It ends with its stdin.
  * @module
  */
 
@@ -155,8 +157,18 @@ async function answer(frame) {
     writeFrame(header, tensors);
   } catch (error) {
     const { name, stack } = error instanceof Error ? error : { name: null, stack: null };
-    writeFrame({ error: messageOf(error), name, stack }, []);
+    writeFrame({ error: messageOf(error), name, stack, trapped: hasTrapped(error) }, []);
   }
+}
+
+/**
+ * Whether WebAssembly was left in the middle of its work: an access out of bounds, an abort.
+ * @param {unknown} error
+ * @returns {boolean}
+ */
+function hasTrapped(error) {
+  if (error instanceof WebAssembly.RuntimeError) return true;
+  return error instanceof Error && error.cause !== undefined && hasTrapped(error.cause);
 }
 
 // Whatever a library prints belongs on stderr: stdout holds frames.
