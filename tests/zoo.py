@@ -966,6 +966,12 @@ def _same_tensor_under_two_names() -> keras.Model:
     return Model(start, [L.Flatten()(x), x, L.Reshape((3,))(x), L.Permute((1,))(x)])
 
 
+def _same_tensor_twice_and_again() -> keras.Model:
+    start = Input((4,))
+    x = L.Dense(3)(start)
+    return Model(start, [L.Concatenate()([x, x]), L.Add()([x, x]), L.ReLU()(x)])
+
+
 def _rank_one_inputs() -> keras.Model:
     a, b = Input((), name="a"), Input((), dtype="int32", name="b")
     x = L.Reshape((1,))(a)
@@ -1057,6 +1063,7 @@ _each({
     "topology/squeezed-into-nested": _squeezed_into_nested,
     "topology/same-tensor-under-two-names": _same_tensor_under_two_names,
     "topology/same-tensor-twice": _op(lambda x: L.Add()([x, x])),
+    "topology/same-tensor-twice-and-again": _same_tensor_twice_and_again,
     "topology/fixed-batch": _chain((8,), lambda: L.Dense(4), batch_size=5),
     "topology/identity": _op(lambda x: x),
     "topology/500-layers": _many_layers(500),

@@ -6,7 +6,11 @@ from typing import Any
 
 import pytest
 
-from exporter.formats.tfjs_layers.execution import execution_order, shield_from_leaks
+from exporter.formats.tfjs_layers.execution import (
+    copy_what_is_read_twice,
+    execution_order,
+    shield_from_leaks,
+)
 from exporter.formats.tfjs_layers.graph import Graph, Layer, Tensor
 from exporter.formats.tfjs_layers.masks import Masked
 from exporter.formats.tfjs_layers.names import is_valid, sanitize
@@ -129,3 +133,30 @@ def test_a_recurrent_layer_after_one_with_initial_state_is_lost_in_a_masked_mode
     _, lost = shield_from_leaks(graph)
     assert [call.layer.wish for call, _ in lost] == ["second"]
     assert "initial_state in a masked model" in lost[0][1]
+
+
+def test_a_tensor_that_one_of_its_readers_takes_twice_is_copied_for_it() -> None:
+    graph = Graph()
+    start = graph.add_input("x", (None, 4), "float32")
+    x = _apply(graph, _layer("dense"), start)
+    twice = _apply(graph, _layer("twice", "Add"), x, x)
+    copy_what_is_read_twice(graph)
+    assert twice.call.inputs == (x, x)  # TF.js frees it after its only reader
+    after = _apply(graph, _layer("after"), x)
+    graph.close([twice, after], ["twice", "after"])
+    copy_what_is_read_twice(graph)
+    first, second = twice.call.inputs
+    assert first is x
+    assert (second.call.layer.class_name, second.call.inputs) == ("Activation", (x,))
+    assert graph.calls.index(second.call) < graph.calls.index(twice.call)
+
+
+def test_inputs_and_outputs_are_never_freed_and_need_no_copy() -> None:
+    graph = Graph()
+    x = graph.add_input("x", (None, 4), "float32")
+    y = _apply(graph, _layer("y"), x)
+    doubled = [_apply(graph, _layer("twice", "Add"), t, t) for t in (x, y)]
+    graph.close([y, *doubled, _apply(graph, _layer("z"), x)], ["y", "a", "b", "z"])
+    count = len(graph.calls)
+    copy_what_is_read_twice(graph)
+    assert len(graph.calls) == count

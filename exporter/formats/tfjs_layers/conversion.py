@@ -13,7 +13,7 @@ from typing import Any
 import keras
 
 from exporter.formats import Refusal
-from exporter.formats.tfjs_layers.execution import shield_from_leaks
+from exporter.formats.tfjs_layers.execution import copy_what_is_read_twice, shield_from_leaks
 from exporter.formats.tfjs_layers.expressions import OPERATIONS, Expression, read_mask
 from exporter.formats.tfjs_layers.graph import Graph, Tensor
 from exporter.formats.tfjs_layers.masks import keras_output_masks
@@ -207,6 +207,7 @@ def convert(source: Source) -> Conversion:
     notes = list(source.notes) + list(converter.book.notes)
     if not converter.refusals:
         graph.close(outputs, names)
+        copy_what_is_read_twice(graph)
         shielded, lost = shield_from_leaks(graph)
         notes += [f"layer {name!r}: shielded from the masks of other layers" for name in shielded]
         for call, reason in lost:

@@ -2,8 +2,9 @@
 
 Owns a replay of `execute` (`engine/executor.js` of TF.js Layers 4.22). One `kwargs` object goes
 through the whole execution once a mask was seen: its `mask` stays for layers that have none, and
-the `initialState` that a recurrent layer puts there makes the next one throw. May import `graph`
-and `masks`.
+the `initialState` that a recurrent layer puts there makes the next one throw. A tensor is freed
+when it was read as often as it has recipients, and who reads it twice counts once as a recipient
+and twice as a reading. May import `graph` and `masks`.
 """
 
 from __future__ import annotations
@@ -42,6 +43,28 @@ def _order_for(fetch: Tensor, inputs: list[Tensor]) -> Iterator[Tensor]:
         else:
             marks.append(len(stack) - 1)
             stack += [tensor for tensor in top.call.inputs if tensor.key not in visited]
+
+
+def copy_what_is_read_twice(graph: Graph) -> None:
+    """Give a call that takes one tensor twice a copy of it, so that it is not freed too early."""
+    recipients: dict[tuple[int, int], int] = {}
+    for call in graph.calls:
+        for key in {tensor.key for tensor in call.inputs}:
+            recipients[key] = recipients.get(key, 0) + 1
+    kept = {tensor.key for tensor in (*graph.inputs, *graph.outputs)}
+    for call in list(graph.calls):
+        own: list[Tensor] = []
+        for tensor in call.inputs:
+            twice = any(tensor.key == other.key for other in own)
+            if twice and recipients[tensor.key] > 1 and tensor.key not in kept:
+                # TF.js clones what a layer hands on as it is.
+                layer = Layer("Activation", {"activation": "linear"}, (), f"{call.layer.wish}/copy")
+                mask = tensor.mask
+                tensor = graph.add_call(layer, [tensor], [tensor.shape], tensor.dtype)[0]
+                tensor.mask = mask
+            own.append(tensor)
+        call.inputs = tuple(own)
+    graph.calls.sort(key=_depth_first(graph))
 
 
 def shield_from_leaks(graph: Graph) -> tuple[list[str], list[tuple[Call, str]]]:
