@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -389,6 +390,27 @@ def test_a_model_that_is_not_there_is_told(make_pad: Callable[..., Pad]) -> None
     # Chromium itself reports the 404.
     assert all("404" in fault for fault in pad.faults)
     pad.faults.clear()
+
+
+def test_an_error_stays_when_more_of_the_model_arrives_after_it(
+    make_pad: Callable[..., Pad],
+) -> None:
+    pad = make_pad("?src=")
+    pad.page.route("**/golden.json", lambda route: (time.sleep(0.5), route.continue_()))
+    script = """(pad, src) => {
+      window.late = 0;
+      let failed = false;
+      pad.addEventListener('error', () => { failed = true; });
+      pad.addEventListener('progress', () => { window.late += failed; });
+      pad.runtime = 'none';
+      pad.src = src;
+    }"""
+    pad.run(script, f"/models/{MODEL}/manifest.json")
+    status = pad.page.locator("digit-pad .status.error", has_text="runtime none: unknown")
+    status.wait_for()
+    pad.page.wait_for_timeout(1000)
+    assert status.count() == 1
+    assert pad.run("() => window.late") == 0
 
 
 def test_a_picture_is_read_like_a_drawing(pad: Pad) -> None:

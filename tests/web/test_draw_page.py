@@ -87,6 +87,20 @@ def test_how_far_it_is_from_keras_is_told_as_its_precision_can_be(
     assert 0 < float(told[1]) <= float(told[2]) < 1
 
 
+def test_nothing_is_preloaded_for_a_choice_that_may_be_taken_back(
+    visit: Callable[..., Page],
+) -> None:
+    page = visit()
+    hinted = page.locator("link[rel=preload]")
+    before = hinted.count()
+    assert before > 0
+    page.locator("select[name=model]").select_option("mlp-128")
+    page.locator("select[name=model]").select_option(MODEL)
+    draw(page, SEVEN)
+    page.locator("digit-pad [part=answer]", has_text="7").wait_for()
+    assert hinted.count() == before
+
+
 @pytest.mark.parametrize("name", ["__proto__", "toString", "none"])
 def test_a_link_to_a_model_that_is_not_here_says_so_and_another_answers(
     visit: Callable[..., Page], name: str

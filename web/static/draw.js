@@ -22,8 +22,6 @@ const form = find("form");
 const told = find(".told");
 /** @type {Record<string, Bundle>} */
 const bundles = JSON.parse(find("#bundles").textContent);
-/** Addresses that the browser was asked to fetch. @type {Set<string>} */
-const hinted = new Set();
 /** @type {import("./layers.js").Layers | null} There once the model is: nobody waits for it. */
 let layers = null;
 /** @type {any} The last prediction's detail. */
@@ -89,11 +87,12 @@ function chosen() {
 
 /**
  * Ask for the weights that the tiny runner will want while the manifest is still on its way. What
- * it is that will be wanted, the player decides; this only saves one journey.
+ * it is that will be wanted, the player decides; this only saves the first visit one journey. Later
+ * a choice may be taken back at once, and browsers complain of what was asked for and not used.
  */
 function hint() {
   const { model, runtime, precision } = chosen();
-  if (runtime !== "auto" && runtime !== "tiny") return;
+  if (!model || (runtime !== "auto" && runtime !== "tiny")) return;
   const { manifest, artifacts } = bundles[model];
   const [wanted] = artifacts
     .filter((one) => one.format === "tfjs-layers" && (precision === "auto" || precision === one.precision))
@@ -101,8 +100,6 @@ function hint() {
   const base = new URL(manifest, document.baseURI);
   for (const path of wanted?.files ?? []) {
     const { href } = Object.assign(new URL(path, base), { search: base.search });
-    if (hinted.has(href)) continue;
-    hinted.add(href);
     document.head.append(Object.assign(document.createElement("link"), { rel: "preload", as: "fetch", crossOrigin: "anonymous", href }));
   }
 }
@@ -113,7 +110,6 @@ function apply() {
   if (!model) return;
   told.textContent = "";
   const { manifest, has_report: hasReport } = bundles[model];
-  hint();
   Object.assign(pad, { runtime, backend, precision, src: manifest });
   for (const link of document.querySelectorAll("[data-link]")) {
     const anchor = /** @type {HTMLAnchorElement} */ (link);
@@ -246,6 +242,7 @@ addEventListener("hashchange", () => {
 await customElements.whenDefined("digit-pad");
 offerRuntimes();
 recall();
+hint();
 pad.addEventListener("load", (/** @type {CustomEvent} */ { detail }) => void addTheRest(detail), { once: true });
 
 /**

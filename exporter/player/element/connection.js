@@ -45,13 +45,23 @@ export class Connection {
     const { signal } = loading;
     const { opened, failed, progressed } = this.#listener;
     this.#loading = loading;
+    let isSettled = false;
     this.#classifier = openClassifier(src, choice, {
       signal,
-      onProgress: (progress) => signal.aborted || progressed(progress),
+      // What was asked for early and is not needed any more may still be coming.
+      onProgress: (progress) => signal.aborted || isSettled || progressed(progress),
     });
     this.#classifier.then(
-      (classifier) => signal.aborted || opened(classifier),
-      (error) => signal.aborted || failed(error),
+      (classifier) => {
+        isSettled = true;
+        if (!signal.aborted) opened(classifier);
+      },
+      (error) => {
+        isSettled = true;
+        if (signal.aborted) return;
+        loading.abort();
+        failed(error);
+      },
     );
   }
 
