@@ -1,24 +1,27 @@
 """Runs every artefact of a bundle in every runtime at hand, and has the answers judged.
 
-Owns the order of work; which samples at which batch sizes is `exporter.schedule`'s, the judgement
-`exporter.judgement`'s. May import runtimes, formats, golden, source, activations, schedule,
-judgement, parity, gates, manifest and errors.
+Owns the order of work, and what runs beside what; one runtime is `exporter.bench`'s. May import
+bench, runtimes, formats, golden, source, activations, schedule, judgement, parity, gates, manifest
+and errors.
 """
 
 from __future__ import annotations
 
-import time
+import os
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from threading import Event, Lock
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from exporter import activations, formats, gates, runtimes, schedule
-from exporter.errors import ExporterError, UnsupportedModel
+from exporter import activations, formats, gates, runtimes
+from exporter.bench import Bench, Progress
+from exporter.errors import ExporterError
 from exporter.judgement import judge
 from exporter.keras_file import trusting
 from exporter.manifest import Artifact, Manifest
@@ -32,16 +35,11 @@ if TYPE_CHECKING:
 BUDGET_SECONDS = 20.0
 """How long one artefact may take on one backend; a big model is given fewer samples."""
 
-GPU_SHARE = 0.2
-"""Of the budget for a GPU, which computes in software wherever a parity run has no other."""
-
-PROBES = ((0.03, 32), (0.5, 4))
-"""A model that takes less than so many seconds for one sample is tried on so many at once."""
+BESIDE_BYTES = 64_000_000
+"""Larger artefacts run one after another: a browser and Node would each hold one of them."""
 
 _DESCRIBED = ("inputs", "outputs", "labels", "preprocessing")
 """What manifest and source both say, under the same names."""
-
-Progress = Callable[[str], None]
 
 
 def compare(
@@ -81,22 +79,87 @@ def compare(
         rows.append(_manifest_row(manifest, source))
         if golden is not None:
             rows.append(_golden_row(golden, manifest, sample_sets))
+        tell = _one_at_a_time(on_progress)
+        benches = []
         for name in runtime_names or runtimes.NAMES:
             runtime = runtimes.get(name)
             mine = [artifact for artifact in chosen if artifact.format in runtime.formats]
             if mine:
-                bench = _Bench(
-                    directory, manifest, runtime, sample_sets, budget_seconds, on_progress
-                )
-                rows += bench.run(mine, started)
-                answers |= bench.answers
-            if mine and half_float is None and gates.HALF_BACKENDS & set(runtime.backends):
-                on_progress("the ranges of all layers")
-                half_float = activations.half_float(source, sample_sets)
-    order = {name: index for index, name in enumerate(runtimes.NAMES)}
+                bench = Bench(directory, manifest, runtime, sample_sets, budget_seconds, tell)
+                benches.append((bench, mine))
+        rows += run_all(benches, started)
+        if any(gates.HALF_BACKENDS & set(bench.runtime.backends) for bench, _ in benches):
+            tell("the ranges of all layers")
+            half_float = activations.half_float(source, sample_sets)
+    for bench, _ in benches:
+        answers |= bench.answers
+    order = {
+        (name, backend): (number, index)
+        for number, name in enumerate(runtimes.NAMES)
+        for index, backend in enumerate(runtimes.get(name).backends)
+    }
     places = {artifact.id: index for index, artifact in enumerate(chosen)}
-    rows.sort(key=lambda row: (places.get(row.artifact, -1), order.get(row.runtime, -1)))
+    on_files = (-1, -1)
+    rows.sort(
+        key=lambda row: (
+            places.get(row.artifact, -1),
+            *order.get((row.runtime, row.backend), on_files),
+        )
+    )
     return ParityReport(manifest.name, tuple(rows), half_float=half_float, answers=answers)
+
+
+Benches = Sequence[tuple[Bench, Sequence[Artifact]]]
+
+
+def run_all(benches: Benches, started: ExitStack) -> list[Row]:
+    """All rows: a browser's CPU beside what runs without one, its GPU afterwards and alone.
+
+    Each of the two takes one core, nearly; a GPU in software takes them all. Only the browser's
+    side runs in a thread of its own: what Keras is told holds in the thread that was told.
+
+    Args:
+        benches: The runtimes, each with the artefacts that it opens.
+        started: What is started ends with it.
+    """
+    here = [(bench, mine) for bench, mine in benches if bench.runtime.everywhere]
+    there = [(bench, mine) for bench, mine in benches if not bench.runtime.everywhere]
+    stop = Event()
+
+    def run(chosen: Benches, gpu: bool) -> list[Row]:
+        rows = []
+        try:
+            for bench, mine in chosen:
+                backends = [b for b in bench.runtime.backends if (b in gates.GPU_BACKENDS) == gpu]
+                rows += bench.run(mine, backends, started, stop)
+        except BaseException:
+            stop.set()  # the other side need not go on
+            raise
+        return rows
+
+    if here and there and _fit_beside_each_other(benches):
+        with ThreadPoolExecutor(1, "browser") as pool:
+            beside = pool.submit(run, there, gpu=False)
+            rows = run(here, gpu=False)
+            rows += beside.result()  # or its error, which has cut the rows short
+    else:
+        rows = run(here, gpu=False) + run(there, gpu=False)
+    return rows + run(benches, gpu=True)
+
+
+def _fit_beside_each_other(benches: Benches) -> bool:
+    sizes = (sum(file.size_bytes for file in item.files) for _, mine in benches for item in mine)
+    return (os.cpu_count() or 1) > 1 and max(sizes) <= BESIDE_BYTES
+
+
+def _one_at_a_time(on_progress: Progress) -> Progress:
+    lock = Lock()
+
+    def tell(text: str) -> None:
+        with lock:
+            on_progress(text)
+
+    return tell
 
 
 def _manifest_row(manifest: Manifest, source: Source) -> Row:
@@ -164,133 +227,3 @@ def _weight_fault(own: Mapping[str, Sequence[np.ndarray]], stored: Mapping[str, 
 
 def _bits(array: np.ndarray) -> bytes:
     return np.ascontiguousarray(array).tobytes()
-
-
-class _Bench:
-    """One runtime with the artefacts that it can open."""
-
-    def __init__(
-        self, directory: Path, manifest: Manifest, runtime: runtimes.Runtime,
-        sample_sets: Sequence[Samples], budget_seconds: float, on_progress: Progress,
-    ) -> None:  # fmt: skip
-        self.directory = directory
-        self.manifest = manifest
-        self.runtime = runtime
-        self.sample_sets = sample_sets
-        self.budget_seconds = budget_seconds
-        self.on_progress = on_progress
-        self.meanings = [spec.meaning or "values" for spec in manifest.outputs]
-        self.answers: dict[Row, tuple[np.ndarray, ...]] = {}
-        self.fixed_batch = manifest.inputs[0].shape[0] if manifest.inputs[0].shape else None
-
-    def run(self, artifacts: Sequence[Artifact], started: ExitStack) -> list[Row]:
-        """All rows of this runtime; it is started only if it can run something."""
-        rows, able = [], []
-        for backend in self.runtime.backends:
-            if reason := self.runtime.missing(backend):
-                rows += [self._unable(artifact, backend, reason) for artifact in artifacts]
-            else:
-                able.append(backend)
-        if not able:
-            return rows
-        engine = started.enter_context(self.runtime.start())
-        for artifact in artifacts:
-            for backend in able:
-                self.on_progress(f"{artifact.id} on {self.runtime.name} {backend}")
-                rows += self._rows(engine, artifact, backend)
-        return rows
-
-    def _unable(self, artifact: Artifact, backend: str, reason: str) -> Row:
-        return Row(
-            artifact.format, artifact.precision, self.runtime.name, backend, "all", 1,
-            "not_run", reason, advisory=backend in gates.HALF_BACKENDS,
-        )  # fmt: skip
-
-    def _rows(self, engine: runtimes.Engine, artifact: Artifact, backend: str) -> list[Row]:
-        """Open once, then every set of samples at every batch size."""
-        row = self._unable(artifact, backend, "")
-        begun = time.perf_counter()
-        try:
-            session = engine.open(self.directory, self.manifest, artifact, backend)
-        except UnsupportedModel:
-            return []  # a runtime for some models only; the others need no row of it
-        except ExporterError as error:
-            return [replace(row, status="failed", reason=str(error))]
-        try:
-            self._answer(session, self.fixed_batch or 1)
-            cold_start_ms = 1e3 * (time.perf_counter() - begun)
-            row = replace(
-                row, ran_on=session.ran_on, cold_start_ms=cold_start_ms,
-                bytes_fetched=session.bytes_fetched,
-            )  # fmt: skip
-            share = GPU_SHARE if backend in gates.GPU_BACKENDS else 1.0
-            turns = schedule.plan(
-                self.sample_sets, artifact.precision, backend, fixed_batch=self.fixed_batch,
-                seconds_of=self._costs(session), budget_seconds=share * self.budget_seconds,
-            )  # fmt: skip
-            return [self._row(session, row, turn) for turn in turns]
-        except ExporterError as error:
-            return [replace(row, status="failed", reason=str(error))]
-        finally:
-            session.close()
-
-    def _answer(self, session: runtimes.Session, batch: int) -> float:
-        """Seconds that one call of `batch` samples takes where the model runs."""
-        _, latency_ms = _predict(session, self.sample_sets[0], batch, batch)
-        return 1e-3 * latency_ms
-
-    def _costs(self, session: runtimes.Session) -> Callable[[int], float]:
-        """Seconds of a call by its batch size: a fixed part and one for each sample, measured."""
-        one = self._answer(session, self.fixed_batch or 1)
-        if self.fixed_batch:
-            return lambda batch: one
-        for limit, batch in PROBES:
-            if one < limit:
-                self._answer(session, batch)  # a GPU compiles its programs anew for each shape
-                each = max(0.0, self._answer(session, batch) - one) / (batch - 1)
-                return lambda batch: one + (batch - 1) * each
-        return lambda batch: batch * one
-
-    def _row(self, session: runtimes.Session, row: Row, turn: schedule.Turn) -> Row:
-        samples = turn.samples
-        wanted = samples.taken(turn.count)
-        gate = gates.gate_for(
-            row.precision, row.backend, pictures=samples.pictures, near_ties=samples.near_ties
-        )
-        row = replace(
-            row, samples_name=samples.name, batch=turn.batch, gate=str(gate), note=turn.note
-        )
-        try:
-            found, latency_ms = _predict(session, wanted, turn.count, turn.batch)
-        except ExporterError as error:
-            return replace(row, status="failed", reason=str(error))
-        judgement = judge(wanted, found, self.meanings, gate)
-        row = replace(row, latency_ms=latency_ms, ran_on=session.ran_on, **judgement.fields())
-        if judgement.samples:
-            self.answers[row] = tuple(np.array(array[judgement.worst_sample]) for array in found)
-        return row
-
-
-def _predict(
-    session: runtimes.Session, samples: Samples, count: int, batch: int
-) -> tuple[list[np.ndarray], float]:
-    """Outputs for the first `count` samples in calls of `batch`, and a call's median time in ms.
-
-    The last call is filled up by repeating samples, so that a fixed batch stays what it is.
-    """
-
-    def calls() -> Iterator[list[np.ndarray]]:
-        for start in range(0, count, batch):
-            index = np.arange(start, start + batch) % samples.count
-            yield [np.ascontiguousarray(array[index]) for array in samples.inputs]
-
-    parts: list[list[np.ndarray]] = []
-    times = []
-    for start, (outputs, time_ms) in zip(
-        range(0, count, batch), session.predict_each(calls()), strict=True
-    ):
-        keep = min(batch, count - start)
-        parts.append([output[:keep] if np.ndim(output) else output for output in outputs])
-        times.append(time_ms)
-    joined = [np.concatenate(pieces) for pieces in zip(*parts, strict=True)]
-    return joined, float(np.median(times))

@@ -24,6 +24,7 @@ FLOORS = (
     ("exporter.pipeline", "exporter.trained"),
     ("exporter.trace",),
     ("exporter.comparison",),
+    ("exporter.bench",),
     ("exporter.check",),
     ("exporter.samples", "exporter.predictor", "exporter.report", "exporter.train"),
     ("exporter.architecture", "exporter.augment"),
