@@ -1,14 +1,17 @@
 """The same Keras model in another floating-point type.
 
 Owns the rewriting of a model's config: float64 for the oracle, float32 for models whose dtype
-policy a browser does not have. May import `exporter.errors` and `exporter.keras_file` only.
+policy a browser does not have; and whether the copy holds its large weights or borrows them. May
+import `exporter.errors` and `exporter.keras_file` only.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from exporter.keras_file import first_line, import_keras
 
@@ -53,9 +56,21 @@ def is_purely(model: keras.Model, dtype: str) -> bool:
 
 
 def retype(
-    model: keras.Model, dtype: str, custom_objects: Mapping[str, Any] | None = None
+    model: keras.Model,
+    dtype: str,
+    custom_objects: Mapping[str, Any] | None = None,
+    *,
+    borrow: bool = False,
 ) -> keras.Model:
     """A copy of `model` whose floats are all of `dtype`, with the same weights.
+
+    Args:
+        model: Built; it is not changed.
+        dtype: A floating-point type.
+        custom_objects: Classes and functions that the model's config names.
+        borrow: The copy holds no large weight of its own: it reads the one of `model`, in
+            `dtype`, each time that a layer uses it. The numbers are the same, of weights and of
+            answers; memory takes the largest weight instead of all, and each call some time.
 
     Raises:
         RetypeError: The model cannot be made anew from its config, or comes out different.
@@ -69,8 +84,9 @@ def retype(
         with ObjectSharingScope():
             config = _rewrite(keras.saving.serialize_keras_object(model), dtype)
         with ObjectSharingScope(), floats(dtype), keras.saving.custom_object_scope(known):
-            # The model is already in memory, so its code has been trusted before.
-            copy = keras.saving.deserialize_keras_object(config, safe_mode=False)
+            with _deferred() if borrow else nullcontext():
+                # The model is already in memory, so its code has been trusted before.
+                copy = keras.saving.deserialize_keras_object(config, safe_mode=False)
             _copy_weights(model, copy)
     except RetypeError:
         raise
@@ -90,7 +106,9 @@ def _classes_of(model: keras.Model) -> dict[str, Any]:
 
 
 _PART = 1 << 20
-"""Numbers of a weight that are copied at a time."""
+"""Numbers of a weight that are copied at a time; a weight of more is borrowed, where one may."""
+BORROWED = "borrowed_weight"
+"""The name, in a traced graph, of the cast of a weight that the model borrows."""
 _ZEROS: dict[str, Any] = {
     "module": "keras.initializers", "class_name": "Zeros", "config": {}, "registered_name": None,
 }  # fmt: skip
@@ -136,7 +154,6 @@ def _copy(source: Any, target: Any) -> None:
 
     Assigned at once, it would for a moment be in memory four times.
     """
-    import numpy as np
     import tensorflow as tf
 
     rows = int(source.shape[0]) if len(source.shape) else 0
@@ -151,6 +168,42 @@ def _copy(source: Any, target: Any) -> None:
         target.value[start : start + step].assign(part)
 
 
+@contextmanager
+def _deferred() -> Iterator[None]:
+    """Variables that are made while the block runs have no value yet, as in Keras' own tracing.
+
+    Keras would give them one when the outermost of its scopes is left, so it is made to forget
+    them: `_copy_weights` gives each its value.
+    """
+    keras = import_keras()
+    # Private: Keras has no public list of the variables that wait. Seen with Keras 3.15.1.
+    from keras.src.backend.common import global_state
+
+    waiting = "uninitialized_variables"
+    before = list(global_state.get_global_attribute(waiting) or ())
+    try:
+        with keras.StatelessScope(initialize_variables=False):
+            yield
+    finally:
+        global_state.set_global_attribute(waiting, before)
+
+
+def _borrow(source: Any, target: Any) -> None:
+    """Let a variable without a value read another one, cast to its own type.
+
+    A Keras variable that waits for its value answers with what its initializer makes, anew each
+    time; so this one casts. The cast has a name of its own, lest other names in a graph change.
+    """
+    import tensorflow as tf
+
+    held = source._value
+    target._initializer = lambda shape, dtype: tf.cast(held, dtype, name=BORROWED)
+
+
+def _is_borrowable(variable: Any) -> bool:
+    return variable.dtype in _FLOATS and int(np.prod(variable.shape, dtype=np.int64)) > _PART
+
+
 def _copy_weights(model: keras.Model, copy: keras.Model) -> None:
     keras = import_keras()
     old, new = model.variables, copy.variables
@@ -159,6 +212,11 @@ def _copy_weights(model: keras.Model, copy: keras.Model) -> None:
     for source, target in zip(old, new, strict=True):
         if tuple(source.shape) != tuple(target.shape):
             raise RetypeError(f"variable {source.path}: {source.shape} became {target.shape}")
+        if target._value is None and _is_borrowable(target):
+            _borrow(source, target)
+            continue
+        if target._value is None:
+            target._deferred_initialize()
         _copy(source, target)
     for layer in copy._flatten_layers():
         # Normalization derives its mean and deviation from its variables.

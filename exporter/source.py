@@ -37,6 +37,8 @@ _WIRE = {
     "uint8": "int32", "uint16": "int32", "uint32": "int32", "uint64": "int32",
     "bool": "bool",
 }  # fmt: skip
+BORROWING = 20_000_000
+"""A model of more weights has an oracle that borrows them: two copies of it are much memory."""
 # Tried in this order for free dimensions: powers of two divide well, pictures want more.
 _SIZES = (16, 8, 32, 64, 12, 10, 7, 5, 4, 3, 2, 1, 96, 128, 224)
 
@@ -131,7 +133,7 @@ class Source:
     @cached_property
     def _oracle(self) -> tuple[Source | None, str | None]:
         try:
-            model = retype(self.model, "float64", self.custom_objects)
+            model = self._in_float64()
         except RetypeError as reason:
             return None, f"no float64 oracle: {reason}"
         oracle = replace(self, model=model, floatx="float64")
@@ -141,6 +143,14 @@ class Source:
             said = f"{type(error).__name__}: {first_line(error)}"
             return None, f"no float64 oracle: it does not run: {said}"
         return oracle, None
+
+    def _in_float64(self) -> keras.Model:
+        if self.model.count_params() > BORROWING:
+            try:
+                return retype(self.model, "float64", self.custom_objects, borrow=True)
+            except RetypeError:
+                pass  # a layer that makes variables in its own way: whole copies do what it asks
+        return retype(self.model, "float64", self.custom_objects)
 
     @property
     def oracle(self) -> Source | None:

@@ -15,8 +15,11 @@ import numpy as np
 import pytest
 from keras import layers
 
+from exporter import retype
+from exporter import source as source_module
 from exporter.errors import BadModel
 from exporter.source import Source, describe, load, save_keras, wire_dtype
+from tests import zoo
 from tests.conftest import tiny_classifier
 
 ROOT = Path(__file__).parent.parent
@@ -226,6 +229,67 @@ def test_the_oracle_keeps_adapted_statistics_and_shared_layers() -> None:
     inputs = _inputs(source)
     (exact,), (rounded,) = _answers(source.oracle, inputs), _answers(source, inputs)
     np.testing.assert_allclose(rounded, exact, atol=1e-5)
+
+
+_BORROWED = (
+    "Dense/lora", "Conv2D/same", "SeparableConv2D/plain", "Conv2DTranspose/same-strided",
+    "BatchNormalization/plain", "LayerNormalization/plain", "Embedding/plain", "LSTM/sequences",
+    "GRU/reset-after", "Bidirectional/masked", "MultiHeadAttention/causal", "EinsumDense/plain",
+    "Normalization/adapted", "topology/shared-in-chain", "dtype/mixed-float16",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", _BORROWED)
+def test_an_oracle_that_borrows_its_weights_is_bit_for_bit_the_one_that_copies_them(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retype, "_PART", 0)  # every weight is a large one
+    model = zoo.build(name)
+    copying = describe(model, "m").oracle
+    monkeypatch.setattr(source_module, "BORROWING", 0)
+    borrowing = describe(model, "m").oracle
+    assert copying is not None
+    assert borrowing is not None
+    assert any(variable._value is None for variable in borrowing.model.variables)
+    arrays = zoo.inputs(model)
+    for mine, other in zip(_answers(copying, arrays), _answers(borrowing, arrays), strict=True):
+        assert mine.dtype == other.dtype
+        assert mine.tobytes() == other.tobytes()
+
+
+def test_a_borrowed_weight_stays_borrowed_after_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retype, "_PART", 0)
+    monkeypatch.setattr(source_module, "BORROWING", 0)
+    source = describe(_two_by_two(), "two")
+    assert source.oracle is not None
+    with keras.StatelessScope():  # Keras fills what waits when it leaves its outermost scope
+        pass
+    before = _answers(source.oracle, _inputs(source))
+    assert all(v._value is None for v in source.oracle.model.trainable_variables)
+    for variable in source.model.trainable_variables:
+        variable.assign(2 * variable.value)
+    after = _answers(source.oracle, _inputs(source))
+    assert any((a != b).any() for a, b in zip(before, after, strict=True))
+
+
+def test_a_big_model_whose_layers_borrow_nothing_has_an_oracle_that_copies(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(source_module, "BORROWING", 0)
+
+    @keras.saving.register_keras_serializable("test_source")
+    class Filled(layers.Layer):
+        def build(self, shape: Any) -> None:
+            self.scale = keras.Variable(np.full(shape[-1], 3.0))  # by value: cannot be deferred
+            self.built = True
+
+        def call(self, inputs: Any) -> Any:
+            return inputs * self.scale
+
+    start = keras.Input((2,))
+    source = describe(keras.Model(start, layers.Dense(2)(Filled()(start))), "m")
+    assert source.oracle is not None
+    assert all(variable._value is not None for variable in source.oracle.model.variables)
 
 
 def test_keras_own_float_type_is_as_before_after_an_oracle() -> None:

@@ -105,8 +105,11 @@ def _from_concrete(concrete: Any, source: Source, rewrites: Mapping[str, Rewrite
 
 
 def _unique_paths(source: Source) -> dict[int, str]:
-    """Variables' paths by the identity of their handle; two with one path have none."""
-    variables = source.model.variables
+    """Variables' paths by the identity of their handle; two with one path have none.
+
+    Nor has one that a float64 oracle borrows (`exporter.retype`): it is no variable of its own.
+    """
+    variables = [v for v in source.model.variables if v._value is not None]
     times = Counter(v.path for v in variables)
     return {id(v.value.handle): v.path for v in variables if times[v.path] == 1}
 

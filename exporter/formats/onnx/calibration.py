@@ -1,12 +1,15 @@
 """Ranges of activations, measured by the oracle: so every machine measures the same.
 
-May import `exporter.source` and `exporter.graphs`; TensorFlow is imported on use.
+May import `exporter.source`, `exporter.retype` and `exporter.graphs`; TensorFlow is imported on
+use.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+
+from exporter.retype import BORROWED
 
 if TYPE_CHECKING:
     from exporter.source import Source
@@ -49,6 +52,7 @@ def measure(source: Source, wanted: Sequence[str]) -> dict[str, tuple[float, flo
         for name, weight in graph.weights.items()
         if graph.graph.get_operation_by_name(name).type == "Placeholder"
     }
+    _widen_in_turn(graph.graph)
     lows, highs = np.full(len(names), np.inf), np.full(len(names), -np.inf)
     count = len(source.calibration[0])
     fixed = source.inputs[0].shape[0] if source.inputs[0].shape else None
@@ -63,6 +67,25 @@ def measure(source: Source, wanted: Sequence[str]) -> dict[str, tuple[float, flo
                 highs[index] = max(highs[index], high)
     pairs = zip(names, lows, highs, strict=True)
     return {name: (_rounded(low), _rounded(high)) for name, low, high in pairs}
+
+
+def _widen_in_turn(graph: Any) -> None:
+    """Have each borrowed weight widened only when the layers made before it have been computed.
+
+    TensorFlow would start all these casts at once, because they wait for nothing, and hold every
+    weight in float64. Operations stand in the order in which they were made, which no input may
+    run against; so an order on top of it makes no circle, except where there is a loop.
+    """
+    operations = graph.get_operations()
+    if any(op.type == "Enter" for op in operations):
+        return
+    places = {op.name: place for place, op in enumerate(operations)}
+    before: list[Any] = []
+    for op in operations:
+        if op.type != "Cast" or op.inputs[0].op.type != "Placeholder" or BORROWED not in op.name:
+            continue
+        op._add_control_inputs([user for user in before if places[user.name] < places[op.name]])
+        before = op.outputs[0].consumers()
 
 
 def _rounded(value: float) -> float:
