@@ -34,6 +34,7 @@ def check(
     URL is that of a manifest.json, of the folder that holds one, or of a page.
     """
     from exporter.check import check as look
+    from exporter.report.wording import count
 
     with progress(url, as_json) as tell:
         report = look(url, origin=origin, page=page, also=also, tell=tell)
@@ -48,8 +49,9 @@ def check(
             for server, remedy in remedies.items():
                 click.echo(f"  {SERVERS[server] + ':':<13} {remedy}")
         warned = len(report.findings) - len(report.errors)
-        rest = f", {warned} warnings" if warned else ""
-        click.echo(f"{url}: {len(report.fetched)} files fetched, {len(report.errors)} errors{rest}")
+        rest = f", {count(warned, 'warning')}" if warned else ""
+        fetched = count(len(report.fetched), "file")
+        click.echo(f"{url}: {fetched} fetched, {count(len(report.errors), 'error')}{rest}")
     if report.errors:
         codes = ", ".join(dict.fromkeys(one.code for one in report.errors))
         raise VerificationFailed(

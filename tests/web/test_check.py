@@ -215,6 +215,7 @@ def test_a_server_that_is_not_there_is_told(run_exporter: Any) -> None:
     result = run_exporter("check", "http://127.0.0.1:9/models/it/")
     assert result.exit_code == 1
     assert "unreachable" in result.stdout
+    assert "1 file fetched, 1 error\n" in result.stdout
 
 
 # ---- the bundle is wrong, or hostile
