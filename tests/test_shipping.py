@@ -101,6 +101,14 @@ def test_the_figures_are_those_of_the_worst_place_on_the_largest_set() -> None:
     assert (full.accuracy, full.samples, full.latencies_ms) == (None, 0, ())
 
 
+def test_golden_vectors_that_fill_a_batch_by_being_repeated_count_once() -> None:
+    once = replace(row("uint8", "cpu", "golden/noise", 1, 0.3, flip_count=1), samples=8)
+    often = replace(row("uint8", "cpu", "golden/noise", 256, 9.0, flip_count=32), samples=256)
+    report = ParityReport("m", (once, often))
+    (offer,) = shipping.offers(bundle(EIGHT), report)
+    assert (offer.flips, offer.samples) == (1, 8)
+
+
 def test_the_wire_is_what_gzip_makes_of_the_files(tmp_path: Path) -> None:
     data = np.random.default_rng(1).integers(0, 9, 50_000, np.uint8).tobytes()
     (tmp_path / "shard").write_bytes(data)
