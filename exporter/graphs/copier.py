@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -49,6 +50,11 @@ def has_loop(graph: Any) -> bool:
     definition = graph.as_graph_def()
     nodes = [definition.node, *(function.node_def for function in definition.library.function)]
     return any(node.op in _LOOPS for part in nodes for node in part)
+
+
+def _view(variable: Any) -> np.ndarray:
+    """A variable's values as they lie in memory, read-only; `numpy()` would copy them."""
+    return np.asarray(memoryview(variable.read_value()))
 
 
 def _pick(values: Sequence[Any], places: Sequence[int]) -> list[Any]:
@@ -91,7 +97,7 @@ class Copier:
         for variable in body.variables:
             if variable.handle is outside:
                 path = paths.get(id(outside))
-                weight = Weight(path, variable.numpy)
+                weight = Weight(path, partial(_view, variable))
                 name = path or variable.name.split(":")[0]
                 return self.weight(weight, variable.shape, variable.dtype, name)
         readers = {op.type for op in inner.consumers()}
