@@ -65,6 +65,7 @@ def test_the_script_shows_the_fault_and_its_absence(
     shown = reproduce(report)
     assert shown.returncode == 1, shown.stderr
     assert "largest difference 0.0" in shown.stdout
+    assert "np.float" not in shown.stdout, "numbers as NumPy, not as people, write them"
     readme = (report / "README.md").read_text()
     assert "'square'" in readme
     assert "keras 3." in readme

@@ -47,7 +47,7 @@ def main() -> int:
     print(
         f"onnxruntime {onnxruntime.__version__}: largest difference {error[place]:.6g} at {place}"
     )
-    print(f"expected {expected[place]!r}, got {got[place]!r}, {case['allowed']:.3g} allowed")
+    print(f"expected {expected[place]}, got {got[place]}, {case['allowed']:.3g} allowed")
     return int(not error[place] <= case["allowed"])
 
 
