@@ -8,7 +8,7 @@ The command line, the pipeline, the docs test and the contract tests iterate the
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -109,3 +109,17 @@ def get(name: str) -> Format:
         raise BadUsage(f"format {name!r}: unknown; known formats: {', '.join(NAMES)}")
     module, attribute = _TABLE[name].split(":")
     return getattr(import_module(module), attribute)()
+
+
+def way_out(source: Source, others: Sequence[str]) -> str:
+    """Which of the other formats take a model that one refuses, asked of them; "" if none is here.
+
+    Args:
+        source: The model; what the others make of it is kept with it.
+        others: Their names; none of them may ask back.
+    """
+    here = [name for name in others if get(name).missing() is None]
+    able = [name for name in here if not get(name).refusals(source, "float32")]
+    if able or not here:
+        return f"; {' and '.join(able)} can take it" if able else ""
+    return f"; {' and '.join(here)} cannot take it either"

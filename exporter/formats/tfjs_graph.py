@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from exporter.errors import UnsupportedModel
-from exporter.formats import Exported, Format, Refusal, upstream_tensorflowjs
+from exporter.formats import Exported, Format, Refusal, upstream_tensorflowjs, way_out
 from exporter.formats.tfjs_weights import Weight, read_shards, write_shards
 
 if TYPE_CHECKING:
@@ -81,8 +81,8 @@ def _prepare(source: Source) -> tuple[Graph | None, tuple[Refusal, ...]]:
         for name, reason in objections(graph.graph, needed_operations(graph.outputs), known):
             layer = graph.layer_of(name)
             found.setdefault((layer[0], reason), layer)
-        way_out = "; format onnx may take it"
-        return graph, tuple(Refusal(*layer, why + way_out) for (_, why), layer in found.items())
+        others = way_out(source, ("onnx",)) if found else ""
+        return graph, tuple(Refusal(*layer, why + others) for (_, why), layer in found.items())
 
     result: tuple[Graph | None, tuple[Refusal, ...]] = source.once("tfjs-graph", make)
     return result

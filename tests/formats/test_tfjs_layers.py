@@ -192,6 +192,17 @@ def test_a_refused_model_is_an_error_that_names_each_layer_and_writes_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_refusal_names_only_formats_that_take_the_model() -> None:
+    start = keras.Input((4,))
+    model = keras.Model(start, keras.ops.erfinv(keras.layers.Dense(3, name="dense")(start)))
+    (reason,) = (r.reason for r in FORMAT.refusals(describe(model, "mine"), "float32"))
+    assert reason.endswith("; tfjs-graph and onnx cannot take it either")
+    deep = keras.Input((2, 2, 2, 2, 2, 3))
+    model = keras.Model(deep, keras.layers.UnitNormalization()(deep))
+    (reason,) = (r.reason for r in FORMAT.refusals(describe(model, "mine"), "float32"))
+    assert reason.endswith("; onnx can take it")
+
+
 class Doubled(keras.layers.Dense):
     """A subclass that computes something else."""
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import keras
 
-from exporter.formats import Refusal
+from exporter.formats import Refusal, way_out
 from exporter.formats.tfjs_layers.execution import copy_what_is_read_twice, shield_from_leaks
 from exporter.formats.tfjs_layers.expressions import OPERATIONS, Expression, read_mask
 from exporter.formats.tfjs_layers.graph import Graph, Tensor
@@ -25,12 +25,12 @@ from exporter.source import Source, wire_dtype
 
 MOST_AXES = 6
 """The largest rank of a tensor in tfjs-core."""
-WAY_OUT = "tfjs-graph and onnx can take it"
+_OTHERS = ("tfjs-graph", "onnx")
 _OTHER_WAYS = {
-    "Lambda": "make it a layer of Keras; tfjs-graph and onnx can take it with --unsafe",
+    "Lambda": "; make it a layer of Keras; tfjs-graph and onnx can take it with --unsafe",
     **dict.fromkeys(
         ("HashedCrossing", "Hashing", "IntegerLookup", "StringLookup", "TextVectorization"),
-        "do it before the model",
+        "; do it before the model",
     ),
 }
 
@@ -51,7 +51,8 @@ class Conversion:
 
 
 class _Converter:
-    def __init__(self) -> None:
+    def __init__(self, source: Source) -> None:
+        self.source = source
         self.book = Book(self._write_part)
         self.refusals: dict[str, Refusal] = {}
 
@@ -102,8 +103,8 @@ class _Converter:
         self.refuse(value.use.path, value.name, _unknown(value.use.operation))
 
     def refuse(self, path: str, class_name: str, reason: str) -> None:
-        way_out = _OTHER_WAYS.get(class_name, WAY_OUT)
-        self.refusals.setdefault(path, Refusal(path, class_name, f"{reason}; {way_out}"))
+        others = _OTHER_WAYS.get(class_name) or way_out(self.source, _OTHERS)
+        self.refusals.setdefault(path, Refusal(path, class_name, f"{reason}{others}"))
 
     def _write_part(self, writer: Writer, x: Tensor) -> Tensor:
         """A layer within a layer: an activation, the inside of a wrapper."""
@@ -188,15 +189,15 @@ class _Converter:
 
 def convert(source: Source) -> Conversion:
     """Write `source` as a TF.js graph."""
-    source = source.float32
+    given, source = source, source.float32
     if graph_of(source.model) is None:
         reason = (
             "its call is Python code, which TF.js Layers cannot hold: build it with "
-            f"keras.Model(inputs, outputs); {WAY_OUT}"
+            f"keras.Model(inputs, outputs){way_out(given, _OTHERS)}"
         )
         refusal = Refusal(source.model.name, type(source.model).__name__, reason)
         return Conversion(Graph(), (), (refusal,))
-    converter = _Converter()
+    converter = _Converter(given)
     graph = converter.book.graph
     inputs = [_add_input(converter.book, spec) for spec in source.inputs]
     outputs = walk(source.model, inputs, converter.visit, converter.enter)
