@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -264,19 +264,29 @@ def _case(tracer: Tracer, trace: Trace, shown: _Shown) -> dict[str, Any]:
     }
 
 
+def _packages(case: Mapping[str, Any]) -> str:
+    """What the script imports in Node."""
+    if case["format"] == "onnx":
+        return "onnxruntime-web"
+    return "@tensorflow/tfjs" + (" @tensorflow/tfjs-backend-wasm" * (case["backend"] == "wasm"))
+
+
 def _readme(trace: Trace, shown: _Shown, case: dict[str, Any], script: str, source: Source) -> str:
     """What is wrong, with what, and how to see it."""
     first = trace.first
     assert first is not None
     layers = ", ".join(type(call.operation).__name__ for call in shown.part.calls)
     tools = ", ".join(f"{name} {version}" for name, version in _tools(case["format"]))
-    run = "python reproduce.py" if script.endswith(".py") else "node reproduce.mjs"
+    in_python = script.endswith(".py")
+    run = "python reproduce.py" if in_python else "node reproduce.mjs"
+    needs = "pip install numpy onnxruntime" if in_python else f"npm install {_packages(case)}"
     custom = sorted(source.custom_objects)
     return f"""# {first.layer_class} {first.path!r} in {trace.artifact} differs from Keras
 
 Largest error {shown.error:.3g}, {shown.allowed:.3g} allowed, on {trace.input_name} of
 {trace.bundle}, in {trace.ran_on}. The part holds: {layers}.
 
+    {needs}
     {run}            # exit code 1 and the difference, as long as it is there
 
 | file | is |

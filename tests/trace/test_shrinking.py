@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -68,6 +69,9 @@ def test_the_script_shows_the_fault_and_its_absence(
     assert "np.float" not in shown.stdout, "numbers as NumPy, not as people, write them"
     readme = (report / "README.md").read_text()
     assert "'square'" in readme
+    needs = "onnxruntime" if format == "onnx" else "@tensorflow/tfjs"
+    install = "npm" if (report / "reproduce.mjs").exists() else "pip"
+    assert re.search(rf"^    {install} install .*{needs}", readme, re.MULTILINE)
     assert "keras 3." in readme
     assert str(tmp_path) not in readme + (report / "case.json").read_text()
     shutil.copy(report / "got.npy", report / "expected.npy")
