@@ -1,8 +1,9 @@
 """Training: a recipe and a data set in, a Keras model with its history and figures out.
 
 Owns the schedule and the loop; the layers are `exporter.architecture`'s, the variations of the
-pictures `exporter.augment`'s. Prints nothing: progress goes to the caller's `on_epoch`. May import
-`exporter.{architecture, augment, data, evaluate, recipe, errors}`; Keras is imported inside.
+pictures `exporter.augment`'s, the drawn ones `exporter.handwriting`'s. Prints nothing: progress
+goes to the caller's `on_epoch`. May import those and `exporter.{data, evaluate, recipe, errors}`;
+Keras is imported inside.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from exporter import architecture, augment, data, evaluate
+from exporter import architecture, augment, data, evaluate, handwriting
 from exporter.data import Dataset
 from exporter.errors import BadUsage
 from exporter.recipe import Augmentation, Recipe
@@ -25,6 +26,8 @@ STEPS_PER_EXECUTION = 32
 PREFETCHED_BATCHES = 64
 BLOCK = 1000
 """About so many pictures are varied at once."""
+DRAWN = 0.01
+"""Digits of our own drawing, of each class, for each training picture."""
 
 History = dict[str, list[float]]
 
@@ -251,6 +254,7 @@ def _restyler(
     amounts: Augmentation, inputs: np.ndarray, labels: np.ndarray, rng: np.random.Generator
 ) -> Callable[[np.ndarray], np.ndarray]:
     """From indices to pictures, some in the other ways of writing that `amounts` asks for."""
+    drawn = _drawn(amounts, inputs, labels, rng)
     share = np.zeros(len(inputs), np.float32)
     restyled = np.zeros(len(inputs), int)
     others: list[np.ndarray] = []
@@ -265,9 +269,32 @@ def _restyler(
         pictures = inputs[block]
         chosen = rng.random(len(block)) < share[block]
         pictures[chosen] = pool[restyled[block[chosen]]]
+        if drawn is not None:
+            chosen = rng.random(len(block)) < amounts.drawn
+            digits = labels[block[chosen]]
+            pictures[chosen] = drawn[digits, rng.integers(drawn.shape[1], size=len(digits))]
         return pictures
 
     return pick
+
+
+def _drawn(
+    amounts: Augmentation, inputs: np.ndarray, labels: np.ndarray, rng: np.random.Generator
+) -> np.ndarray | None:
+    """Digits of our own drawing, (10, n, 28, 28); None where none are asked for.
+
+    Raises:
+        BadUsage: What is trained on are no digits of 28 × 28.
+    """
+    if not amounts.drawn:
+        return None
+    if inputs.shape[1:] != (28, 28) or labels.max() > 9:
+        raise BadUsage(
+            f"augmentation.drawn: pictures of 28 × 28 of ten digits expected, "
+            f"{inputs.shape[1:]} of {labels.max() + 1} classes found; leave it out"
+        )
+    count = max(1, int(DRAWN * len(inputs)))
+    return np.stack([handwriting.pictures(digit, count, rng) for digit in range(10)])
 
 
 def _targets(recipe: Recipe, labels: np.ndarray) -> np.ndarray:

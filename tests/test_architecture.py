@@ -27,7 +27,7 @@ FLOORS = (
     ("exporter.bench",),
     ("exporter.check",),
     ("exporter.samples", "exporter.predictor", "exporter.report", "exporter.train"),
-    ("exporter.architecture", "exporter.augment"),
+    ("exporter.architecture", "exporter.augment", "exporter.handwriting"),
     ("exporter.evaluate", "exporter.evaluation_page"),
     (
         "exporter.data",

@@ -47,6 +47,37 @@ def test_the_model_is_the_recipes_bare_of_optimizer_and_loss(trained: train.Trai
     assert getattr(model, "optimizer", None) is None
 
 
+def test_drawn_digits_take_the_place_of_pictures_of_their_class(digits: data.Dataset) -> None:
+    plain = replace(recipe.load("mlp-128-64"), augmentation=recipe.Augmentation())
+    drawn = replace(plain, augmentation=recipe.Augmentation(drawn=1.0))
+    inputs, labels = data.as_input(digits.x_train), digits.y_train
+    pictures, targets, _ = next(train._blocks(drawn, inputs, np.eye(10)[labels], labels))
+    known = {picture.tobytes() for picture in inputs}
+    assert not any(picture.tobytes() in known for picture in pictures)
+    # Each is of the class that it stands for: the mean picture of a class looks like the class.
+    means = np.stack([inputs[labels == digit].mean(axis=0) for digit in range(10)])
+    written = targets.argmax(axis=1)
+    for digit in range(10):
+        mean = pictures[written == digit].mean(axis=0)
+        likeness = [np.corrcoef(mean.ravel(), other.ravel())[0, 1] for other in means]
+        assert int(np.argmax(likeness)) == digit
+
+
+def test_drawn_digits_are_refused_for_pictures_of_another_size(digits: data.Dataset) -> None:
+    small = data.Dataset(
+        "small",
+        *(
+            part[:, 4:24, 4:24] if part.ndim == 3 else part
+            for part in (digits.x_train, digits.y_train, digits.x_test, digits.y_test)
+        ),
+    )
+    cut = replace(
+        recipe.load("mlp-128-64"), input=replace(recipe.load("mlp-128-64").input, shape=(20, 20))
+    )
+    with pytest.raises(BadUsage, match=r"augmentation\.drawn: pictures of 28 × 28"):
+        train.fit(cut, small, **SMALL)
+
+
 def test_the_same_seed_gives_the_same_weights_and_another_one_others(
     trained: train.Trained, digits: data.Dataset
 ) -> None:
