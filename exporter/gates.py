@@ -22,6 +22,9 @@ SPARE_MARGIN = 0.1
 """8 bits: of a data set so little is sometimes run (on a GPU, on a slow machine) that a single
 answer is more than the share that may differ: then one may, within this margin of the oracle."""
 
+ALONE_BOUND = 1e-5
+"""Keras' own error counts its answer to a sample alone as well, up to this share of magnitude."""
+
 FLUSHED = 1e-30
 """Less than this is no difference: wasm and GPUs may take subnormal numbers (below 1.2e-38) as 0,
 which sums over a layer's inputs and its weights make larger."""

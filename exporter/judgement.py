@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from exporter.gates import FLUSHED, KERAS_ERROR_FACTOR, SPARE_MARGIN, Gate
+from exporter.gates import ALONE_BOUND, FLUSHED, KERAS_ERROR_FACTOR, SPARE_MARGIN, Gate
 from exporter.parity import HISTOGRAM_EDGES, Flip, Samples, Status
 
 _MAX_FLIPS = 20
@@ -79,9 +79,15 @@ def judge(
             gate,
             samples.each_alone,
             spare=gate.min_accuracy_ratio is not None and not samples.golden,
+            alone=alone[keep],
         )
-        for reference, oracle, got, meaning in zip(
-            samples.reference, samples.oracle, found, meanings, strict=True
+        for reference, oracle, got, meaning, alone in zip(
+            samples.reference,
+            samples.oracle,
+            found,
+            meanings,
+            samples.alone or samples.reference,
+            strict=True,
         )
     ]
     reasons = [
@@ -152,7 +158,7 @@ class _Output:
 
     def __init__(
         self, reference: np.ndarray, oracle: np.ndarray, found: np.ndarray, meaning: str,
-        gate: Gate, each_alone: bool, spare: bool = False,
+        gate: Gate, each_alone: bool, spare: bool = False, alone: np.ndarray | None = None,
     ) -> None:  # fmt: skip
         self.discrete = reference.dtype.kind in "iub"
         self.reference = np.asarray(reference, np.float64)
@@ -166,6 +172,12 @@ class _Output:
         self.error = np.where(np.isfinite(self.found), np.abs(self.found - self.reference), np.inf)
         self.error_per_sample = self._per_sample(self.error)
         self.own_error = np.abs(self.reference - self.oracle)
+        if alone is not None and self.own_error.size:
+            # Bounded: a model whose answers depend on the batch is not allowed what it varies by.
+            again = np.abs(np.asarray(alone, np.float64) - self.oracle)
+            bound = ALONE_BOUND * np.maximum(1.0, self._over_batch(np.abs(self.oracle)))
+            again = np.where(np.isfinite(again), np.minimum(again, bound), 0.0)
+            self.own_error = np.maximum(self.own_error, again)
         self.keras_error = float(self.own_error.max(initial=0.0))
         from_oracle = np.where(np.isfinite(self.found), np.abs(self.found - self.oracle), np.inf)
         self.oracle_error = float(from_oracle.max(initial=0.0))

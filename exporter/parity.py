@@ -36,6 +36,8 @@ class Samples:
         golden: Part of the bundle's golden vectors, so run at every batch size.
         names: The samples' names, for the report.
         in_range: Of edge inputs: which lie within the ranges of the model's inputs.
+        alone: Keras' outputs for each sample in a batch of its own: how far Keras is from itself.
+            Judged alone, a sample's outputs are too few to tell Keras' own error by one try.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Samples:
     golden: bool = False
     names: tuple[str, ...] = ()
     in_range: tuple[bool, ...] = ()
+    alone: tuple[np.ndarray, ...] = ()
 
     @property
     def count(self) -> int:
@@ -74,6 +77,7 @@ class Samples:
             labels=None if self.labels is None else self.labels[index],
             names=tuple(self.names[i] for i in index) if self.names else (),
             in_range=tuple(self.in_range[i] for i in index) if self.in_range else (),
+            alone=tuple(array[index] for array in self.alone),
         )
 
 

@@ -59,13 +59,17 @@ def of_arrays(
         raise BadUsage(f"{name}: the same number of samples, one or more, expected in each input")
     reference = answers(source, arrays)
     oracle = reference if source.oracle is None else answers(source.oracle, arrays)
+    if details.get("each_alone"):
+        details["alone"] = answers(source, arrays, chunk=1)
     return Samples(name, arrays, reference, oracle, **{"pictures": True, **details})  # type: ignore[arg-type]
 
 
-def answers(source: Source, inputs: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
-    """Keras' outputs, in the specs' order, for any number of samples."""
+def answers(
+    source: Source, inputs: Sequence[np.ndarray], chunk: int = CHUNK
+) -> tuple[np.ndarray, ...]:
+    """Keras' outputs, in the specs' order, for any number of samples, `chunk` at once."""
     fixed = source.inputs[0].shape[0]
-    size = fixed or CHUNK
+    size = fixed or chunk
     count = len(inputs[0])
     parts: list[list[np.ndarray]] = []
     for start in range(0, count, size):

@@ -85,6 +85,24 @@ def test_keras_own_error_on_one_edge_input_does_not_excuse_another_sample() -> N
     assert judge(alone, [reference], ["values"], FLOAT32).status == "passed"
 
 
+@pytest.mark.parametrize(
+    ("moved", "delta", "status"),
+    [(1e-4, 2e-4, "passed"), (1e-4, 5e-4, "failed"), (1.0, 2e-3, "passed"), (1.0, 1e-2, "failed")],
+)
+def test_a_sample_alone_may_be_off_as_keras_alone_is_within_a_bound(
+    moved: float, delta: float, status: str
+) -> None:
+    """Four times what Keras itself is off alone, which counts up to 1e-5 of 100."""
+    oracle = np.array([[100.0, 1.0, -3.0]])
+    alone = oracle + moved * np.array([[0.0, 1.0, 0.0]])
+    inputs = (np.zeros((1, 4), np.float32),)
+    samples = Samples("edge", inputs, (oracle,), (oracle,), each_alone=True, alone=(alone,))
+    found = oracle + delta * np.array([[0.0, 0.0, 1.0]])
+    assert judge(samples, [found], ["values"], FLOAT32).status == status
+    without = Samples("edge", inputs, (oracle,), (oracle,), each_alone=True)
+    assert judge(without, [found], ["values"], FLOAT32).status == "failed"
+
+
 @pytest.mark.parametrize("scale", [1e-3, 1.0, 1e4])
 def test_values_are_gated_relative_to_their_magnitude(scale: float) -> None:
     samples = regression(scale=scale)

@@ -64,9 +64,9 @@ class Browser:
                     args=list(FLAGS),
                     timeout=1e3 * START_SECONDS,
                 )
-                # One profile for all pages, in which one stays open: a new profile, or the last page
-                # closed, costs each page most of a second of processor time. Nothing of a profile
-                # is used: each page's addresses are its own, and nothing is cached.
+                # One profile for all pages, in which one stays open: a new profile, or the last
+                # page closed, costs each page most of a second of processor time. Nothing of a
+                # profile is used: each page's addresses are its own, and nothing is cached.
                 self._profile = await browser.new_context()
                 await self._profile.new_page()
                 self._started.set_result(browser)
