@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,7 @@ def test_the_summary_says_which_file_to_ship_and_what_was_left_out(
     )  # fmt: skip
     assert result.exit_code == 0, result.stderr
     assert "ship tfjs-layers/float16: " in result.stdout
-    assert " gzipped; 0 of 256 answers differ from Keras'" in result.stdout
+    assert re.search(r" gzipped; 0 of \d+ answers differ from Keras'", result.stdout)
     assert "tfjs-layers/uint8" in result.stdout
     assert "left out: " in result.stdout
 

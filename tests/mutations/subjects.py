@@ -98,6 +98,8 @@ BUILDERS = {
     "recurrent": recurrent,
     "regression": regression,
 }
+NAMES = tuple(BUILDERS)
+"""The subjects of the mutants; other tests add builders of their own."""
 
 
 def _described(model: keras.Model, seed: int) -> Source:

@@ -72,9 +72,12 @@ def spoilt(subject: Callable[[str], Subject], tmp_path: Path) -> Callable[..., P
     return spoil
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def _kept_running() -> Iterator[None]:
-    """One Node for all traces: starting it costs half a second each time."""
+    """One Node for a module's traces: starting it costs half a second each time.
+
+    Not for the session: what other tests start must be their own.
+    """
     before = runtimes.get
     with ExitStack() as stack:
         engines: dict[str, Engine] = {}
@@ -94,5 +97,7 @@ def _kept_running() -> Iterator[None]:
             return runtime
 
         runtimes.get = kept
-        yield
-        runtimes.get = before
+        try:
+            yield
+        finally:
+            runtimes.get = before
