@@ -3,11 +3,11 @@
     report = check("https://models.example.org/models/mlp-128-64/")
     print([finding.message for finding in report.findings])
 
-`http` fetches, `rules` judge one file, `bundle` a whole bundle, `player` the player beside it,
-`page` what a page's policies block, `policy` reads those, `finding` holds what was found and what
-to do about it. Imports the standard library, `exporter.manifest` and `exporter.errors`; onnx where
-a model is read. What it is told by a server is hostile: addresses stay below the manifest's, sizes
-and times are bounded.
+`http` fetches, `rules` judge one answer, `file` holds a file against all of them, `bundle` a whole
+bundle, `player` the player beside it, `page` what a page's policies block, `policy` reads those,
+`finding` holds what was found and what to do about it. Imports the standard library,
+`exporter.manifest` and `exporter.errors`; onnx where a model is read. What it is told by a server
+is hostile: addresses stay below the manifest's, sizes and times are bounded.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ import re
 from collections.abc import Sequence
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
-from exporter.check import http, rules
+from exporter.check import http
 from exporter.check.bundle import MAX_MANIFEST_BYTES, Tell, check_bundle
+from exporter.check.file import check_file
 from exporter.check.finding import ERROR, WARNING, Finding, Report
 from exporter.check.page import MAX_PAGE_BYTES, MAX_SCRIPT_BYTES, Contents, check_page, read_page
 from exporter.check.player import check_player
@@ -70,7 +71,7 @@ def check(
     for one in also:
         http.origin_of(one)
         tell(one)
-        _check_other(report, one, page or "")
+        check_file(report, one, page or "", MAX_SCRIPT_BYTES)
     return report
 
 
@@ -147,14 +148,3 @@ def _players(contents: Contents) -> list[str]:
     entry = re.compile(r"/(digit-pad|index)(\.[0-9a-f]+)?\.js$")
     urls = [one.url for one in contents.scripts if entry.search(urlsplit(one.url).path)]
     return list(dict.fromkeys(urljoin(url, ".") for url in urls))
-
-
-def _check_other(report: Report, url: str, page: str) -> None:
-    answer = http.get(url, MAX_SCRIPT_BYTES, origin=report.origin)
-    report.fetched.append(url)
-    found = [*rules.arrival(answer, url), *rules.not_html(answer, url)]
-    found += rules.mixed(url, page or report.origin)
-    if answer.status == 200 and not answer.is_html:
-        found += rules.sharing(answer, url, report.origin)
-        found += [*rules.media_type(answer, url), *rules.caching(answer, url)]
-    report.add(found)

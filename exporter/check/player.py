@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from urllib.parse import urljoin
 
-from exporter.check import http, rules
+from exporter.check import http
+from exporter.check.file import check_file
 from exporter.check.finding import Report
 
 ENTRY = "digit-pad.js"
@@ -29,12 +30,4 @@ def check_player(report: Report, folder: str, page: str) -> None:
     if entry.status != 200 or entry.is_html:
         return
     for name in FILES:
-        url = urljoin(folder, name)
-        answer = http.get(url, _BEGINNING_BYTES, origin=report.origin)
-        report.fetched.append(url)
-        found = [*rules.arrival(answer, url), *rules.not_html(answer, url)]
-        found += rules.mixed(url, page or report.origin)
-        if answer.status == 200 and not answer.is_html:
-            found += rules.sharing(answer, url, report.origin)
-            found += [*rules.media_type(answer, url), *rules.caching(answer, url)]
-        report.add(found)
+        check_file(report, urljoin(folder, name), page, _BEGINNING_BYTES)

@@ -31,7 +31,7 @@ _TABLE = re.compile(r"(?<=<!-- table -->\n).*(?=<!-- /table -->)", re.DOTALL)
 
 def controls() -> list[Mutant]:
     """The right export of each subject in each format."""
-    return [mutants.control(s, f) for s in subjects.NAMES for f in subjects.WEB_FORMATS]
+    return [mutants.control(s, f) for s in subjects.BUILDERS for f in subjects.WEB_FORMATS]
 
 
 def measure(chosen: Sequence[Mutant], *, loud: bool = False) -> dict[str, Verdicts]:

@@ -7,8 +7,8 @@ Owns the running. Each runtime is started once for all mutants; what judges is
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +17,12 @@ from exporter import comparison, runtimes
 from exporter.errors import ExporterError
 from exporter.golden import Golden
 from exporter.parity import ON_FILES, ParityReport
-from exporter.runtimes import Engine, Runtime
+from exporter.runtimes import Engine
 from exporter.samples import of_golden
 from tests.mutations.mutants import Mutant, Workshop
 from tests.mutations.peers import PEERS
 from tests.mutations.subjects import Subject
+from tests.running import kept_running
 
 RUNTIMES = {"tfjs-layers": "tfjs-node", "tfjs-graph": "tfjs-node", "onnx": "onnxruntime"}
 PRODUCT = "exporter"
@@ -45,7 +46,7 @@ class Laboratory:
             name: stack.enter_context(runtimes.get(name).start())
             for name in dict.fromkeys(RUNTIMES.values())
         }
-        stack.enter_context(_kept_running(self._engines))
+        stack.enter_context(kept_running(lambda runtime: self._engines.get(runtime.name)))
         self._expected: dict[tuple[str, str], tuple[list[np.ndarray], list[np.ndarray]]] = {}
 
     def subject(self, name: str) -> Subject:
@@ -108,30 +109,6 @@ class Laboratory:
             outputs = [np.asarray(output) for output in subject.source.call(inputs)]
             self._expected[key] = (inputs, outputs)
         return self._expected[key]
-
-
-@contextmanager
-def _kept_running(engines: dict[str, Engine]) -> Iterator[None]:
-    """Let the product take engines that run already: Node costs half a second to start."""
-    before = runtimes.get
-
-    def get(name: str) -> Runtime:
-        runtime = before(name)
-        if name not in engines:
-            return runtime
-
-        @contextmanager
-        def start() -> Iterator[Engine]:
-            yield engines[name]
-
-        runtime.start = start  # type: ignore[method-assign]
-        return runtime
-
-    runtimes.get = get
-    try:
-        yield
-    finally:
-        runtimes.get = before
 
 
 def score(

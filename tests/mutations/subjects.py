@@ -6,6 +6,7 @@ Owns the models and their unmutated bundles. The product writes and describes th
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -98,8 +99,6 @@ BUILDERS = {
     "recurrent": recurrent,
     "regression": regression,
 }
-NAMES = tuple(BUILDERS)
-"""The subjects of the mutants; other tests add builders of their own."""
 
 
 def _described(model: keras.Model, seed: int) -> Source:
@@ -107,11 +106,13 @@ def _described(model: keras.Model, seed: int) -> Source:
     return source.describe(model, model.name)
 
 
-def make(name: str, directory: Path) -> Subject:
+def make(
+    name: str, directory: Path, builders: Mapping[str, Callable[[int], Source]] = BUILDERS
+) -> Subject:
     """Write the model in every format below `directory`, as an export does before it judges."""
     keras.utils.clear_session()
     keras.utils.set_random_seed(5)
-    described = BUILDERS[name](0)
+    described = builders[name](0)
     path = directory / "keras" / "model.keras"
     path.parent.mkdir(parents=True)
     source.save_keras(described.model, path)
@@ -129,7 +130,7 @@ def make(name: str, directory: Path) -> Subject:
         artifacts=tuple(artifacts), files=measure(directory, [pipeline.GOLDEN_NAME]),
         labels=described.labels, preprocessing=described.preprocessing,
     )  # fmt: skip
-    return Subject(name, directory, manifest, described, vectors, BUILDERS[name](1))
+    return Subject(name, directory, manifest, described, vectors, builders[name](1))
 
 
 def uniform(subject: Subject, count: int, seed: int) -> list[np.ndarray]:

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
 import keras
 import pytest
 
-from exporter import runtimes
 from exporter.formats import get
 from exporter.manifest import Artifact, measure
-from exporter.runtimes import Engine
+from exporter.runtimes import Engine, Runtime
+from exporter.source import Source
 from tests.mutations import subjects
 from tests.mutations.subjects import Subject
+from tests.running import kept_running
 
 
-def nested(seed: int) -> object:
+def nested(seed: int) -> Source:
     """A model called twice inside another one, on both of two inputs; names that TF refuses."""
     layers = keras.layers
     inner = keras.Sequential(
@@ -42,12 +43,12 @@ def nested(seed: int) -> object:
 def subject(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Subject]:
     """The bundle of a subject, written when it is first wanted; not to be changed."""
     made: dict[str, Subject] = {}
-    subjects.BUILDERS.setdefault("nested", nested)  # type: ignore[arg-type]
+    builders = {**subjects.BUILDERS, "nested": nested}
 
     def get_subject(name: str) -> Subject:
         if name not in made:
             folder = tmp_path_factory.mktemp("traced") / name
-            found = subjects.make(name, folder)
+            found = subjects.make(name, folder, builders)
             source = get("keras").export(found.source, "float32", folder)
             artifact = Artifact("keras", "float32", source.path, measure(folder, source.files))
             manifest = replace(found.manifest, artifacts=(artifact, *found.manifest.artifacts))
@@ -55,8 +56,7 @@ def subject(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Subject
             made[name] = replace(found, manifest=manifest)
         return made[name]
 
-    yield get_subject
-    del subjects.BUILDERS["nested"]
+    return get_subject
 
 
 @pytest.fixture
@@ -78,26 +78,15 @@ def _kept_running() -> Iterator[None]:
 
     Not for the session: what other tests start must be their own.
     """
-    before = runtimes.get
     with ExitStack() as stack:
         engines: dict[str, Engine] = {}
 
-        def kept(name: str) -> runtimes.Runtime:
-            runtime = before(name)
+        def engine_of(runtime: Runtime) -> Engine | None:
             if not runtime.everywhere:
-                return runtime
-            if name not in engines:
-                engines[name] = stack.enter_context(runtime.start())
+                return None
+            if runtime.name not in engines:
+                engines[runtime.name] = stack.enter_context(runtime.start())
+            return engines[runtime.name]
 
-            @contextmanager
-            def start() -> Iterator[Engine]:
-                yield engines[name]
-
-            runtime.start = start  # type: ignore[method-assign]
-            return runtime
-
-        runtimes.get = kept
-        try:
+        with kept_running(engine_of):
             yield
-        finally:
-            runtimes.get = before
