@@ -55,7 +55,7 @@ site: $(SET_UP) player ## Freeze the page and all models into out/site, for any 
 
 .PHONY: lock
 lock: $(SET_UP) ## Compile requirements.lock anew from pyproject.toml
-	$(BIN)/uv pip compile pyproject.toml --group graph --group build --group dev \
+	$(BIN)/uv pip compile pyproject.toml --all-extras --group graph --group build --group dev \
 	  --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  --custom-compile-command "make lock" --quiet -o requirements.lock
 
