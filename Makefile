@@ -37,6 +37,10 @@ test: $(SET_UP) player browser ## All tests: Python, Node and a real browser
 conformance: $(SET_UP) player ## Measure every layer in every format anew: docs/conformance.md
 	$(BIN)/python -m tests.conformance $(ARGS)
 
+.PHONY: torture
+torture: $(SET_UP) player browser ## The long reliability tests, anew, on loopback: docs/reliability.md
+	$(BIN)/python -m tests.torture $(ARGS)
+
 .PHONY: check
 check: $(SET_UP) ## Format, lint, types, architecture: fast
 	$(BIN)/ruff format --check exporter web tests hatch_build.py
