@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from exporter import jobs, pipeline
+from exporter import jobs, pipeline, signing
 from exporter import manifest as manifests
 from exporter.errors import MachineFailed
 from exporter.manifest import Manifest
@@ -70,14 +70,21 @@ def export(
     return pipeline.run(job).manifest
 
 
-def verify(directory: str | Path) -> Manifest:
+def verify(directory: str | Path, *, key: str | Path | None = None) -> Manifest:
     """Check a bundle's manifest and the hash of every file.
+
+    Args:
+        directory: The bundle.
+        key: The public key, PEM, of whoever must have signed it; None checks no signature.
 
     Raises:
         BadBundle: No bundle, or a malformed manifest.
-        VerificationFailed: Names all that is missing, extra or changed, at once.
+        VerificationFailed: Names all that is missing, extra or changed, at once; or there is no
+            signature, or none of this key's over these very files.
     """
-    return manifests.verify(Path(directory))
+    if key is None:
+        return manifests.verify(Path(directory))
+    return signing.verify(Path(directory), Path(key))
 
 
 def compare(

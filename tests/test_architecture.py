@@ -48,8 +48,10 @@ FLOORS = (
         "exporter.recurrence",
     ),
     ("exporter.schedule", "exporter.judgement", "exporter.shipping"),
-    ("exporter.parity", "exporter.publish", "exporter.browser", "exporter.versions"),
+    ("exporter.parity", "exporter.publish", "exporter.signing"),
+    ("exporter.browser", "exporter.versions"),
     ("exporter.gates", "exporter.half_float", "exporter.manifest"),
+    ("exporter.contents", "exporter.declared"),
     ("exporter.recipe",),
     ("exporter.toml_lines", "exporter.errors"),
 )

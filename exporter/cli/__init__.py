@@ -11,7 +11,7 @@ import os
 import click
 
 from exporter import __version__
-from exporter.cli import bundle, check, learning, site, trace
+from exporter.cli import bundle, check, learning, sign, site, trace
 from exporter.cli.shell import Commands
 
 
@@ -38,6 +38,7 @@ for command in (
     bundle.export,
     bundle.parity,
     bundle.verify,
+    sign.sign,
     bundle.predict,
     site.site,
     check.check,

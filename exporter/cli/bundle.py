@@ -147,25 +147,43 @@ def _say_if_nothing_ran(
         raise SomethingMissing(f"{bundle}: nothing was run: {named[0].reason}")
 
 
-@click.command(epilog="Example: exporter verify models/mlp-128-64")
+@click.command(epilog="Examples: exporter verify models/mlp-128-64; "
+    "exporter verify models/mlp-128-64 --key public.pem")  # fmt: skip
 @click.argument("bundle", type=click.Path(path_type=Path))
+@click.option(
+    "--key", type=click.Path(path_type=Path),
+    help="The public key, PEM, of whoever must have signed it; without one, hashes alone.",
+)  # fmt: skip
 @json_option
-def verify(bundle: Path, as_json: bool) -> None:
+def verify(bundle: Path, key: Path | None, as_json: bool) -> None:
     """Check BUNDLE's manifest and hashes; names all that is missing, extra or changed at once."""
+    from exporter import signing
     from exporter.manifest import verify as check
 
     try:
-        manifest = check(bundle)
+        manifest = signing.verify(bundle, key) if key else check(bundle)
     except VerificationFailed as error:
         if as_json:
             print_json({"name": bundle.name, "verified": False, "findings": error.findings})
         raise
     files = manifest.all_files()
+    unchecked = "not checked" if signing.is_signed(bundle) else "none"
+    signature = "verified" if key else unchecked
     if as_json:
-        print_json({"name": manifest.name, "files": len(files), "verified": True})
+        print_json(
+            {"name": manifest.name, "files": len(files), "verified": True, "signature": signature}
+        )
     else:
         size = sum(file.size_bytes for file in files)
-        click.echo(f"{manifest.name}: {len(files)} files, {size:,} bytes, all as published")
+        told = {
+            "verified": f"; signed with the private key of {key}",
+            "not checked": "; its signature was not checked: that takes --key",
+            "none": "",
+        }
+        click.echo(
+            f"{manifest.name}: {len(files)} files, {size:,} bytes, all as published"
+            + told[signature]
+        )
 
 
 @click.command(epilog="Example: exporter predict models/mlp-128-64 photo.jpg --runtime tfjs-node")
