@@ -1,0 +1,117 @@
+"""What a row measured: contenders with their figures, and goals that the figures meet or miss."""
+
+from __future__ import annotations
+
+import operator
+import os
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """One of those that took turns.
+
+    Attributes:
+        name: As in the table.
+        figures: By column, whose name says the unit ("median, ms"); a column may lack.
+        missing: Why nothing was measured, where nothing was.
+    """
+
+    name: str
+    figures: Mapping[str, float] = field(default_factory=dict)
+    missing: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """One goal of a row and what was found; met or missed follows from the numbers.
+
+    Attributes:
+        what: What is compared, with its unit ("bytes in all, kB", "stock TF.js / ours").
+        found: The figure, or None where it was not measured.
+        limit: What it should be.
+        least: Whether it should be at least that, else at most.
+    """
+
+    what: str
+    found: float | None
+    limit: float
+    least: bool = False
+
+    @property
+    def met(self) -> bool | None:
+        """None where it was not measured."""
+        if self.found is None:
+            return None
+        return (operator.ge if self.least else operator.le)(self.found, self.limit)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """All of one row.
+
+    Attributes:
+        contenders: Ours first.
+        goals: Of the row.
+        runs: How often each contender had its turn.
+        plot: The column that the plot shows.
+        notes: What a reader must know of this measurement.
+        machine: Where it was measured; filled in by the run.
+    """
+
+    contenders: tuple[Contender, ...]
+    goals: tuple[Goal, ...]
+    runs: int
+    plot: str
+    notes: tuple[str, ...] = ()
+    machine: str = ""
+
+    def of(self, name: str) -> Contender:
+        """The contender of that name."""
+        return next(one for one in self.contenders if one.name == name)
+
+    def to_document(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> Result:
+        """What `to_document` gave."""
+        rest = {key: document[key] for key in ("runs", "plot", "machine")}
+        return cls(
+            contenders=tuple(Contender(**one) for one in document["contenders"]),
+            goals=tuple(Goal(**one) for one in document["goals"]),
+            notes=tuple(document["notes"]),
+            **rest,
+        )
+
+
+def ratio(above: float | None, below: float | None) -> float | None:
+    """Their quotient; None where one was not measured."""
+    return None if above is None or below is None else above / below
+
+
+def machine() -> str:
+    """Processor, cores, how busy it was, and the versions that count; no name of a host."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    told = ", ".join(f"{name} {version(name)}" for name in ("tensorflow", "keras", "onnxruntime"))
+    load = f"load {os.getloadavg()[0]:.1f} before the row" if hasattr(os, "getloadavg") else ""
+    parts = (
+        f"{_processor()}, {cores} cores", load, f"{platform.system()} {platform.machine()}",
+        f"Python {platform.python_version()}", told,
+    )  # fmt: skip
+    return "; ".join(part for part in parts if part)
+
+
+def _processor() -> str:
+    told = Path("/proc/cpuinfo")
+    if told.is_file():
+        for line in told.read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return " ".join(line.partition(":")[2].split())
+    return platform.processor() or platform.machine()

@@ -1,0 +1,18 @@
+"""Settings of the production server: `gunicorn -c python:web.production`.
+
+gevent workers, one per core: a socket that sends or reads slowly costs a few kilobytes and no
+thread, so that a thousand of them slow nobody; gunicorn reads requests strictly, starts a worker
+anew that died or hangs, and takes a new version of the app on SIGHUP. Imports nothing of the app.
+"""
+
+from __future__ import annotations
+
+import os
+
+wsgi_app = "web:create_app()"
+worker_class = "gevent"
+# Those of this process: a container may have fewer than its machine.
+workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+worker_connections = 4000
+"""Sockets of one worker at a time; the process must be allowed as many open files."""
+control_socket_disable = True
