@@ -123,7 +123,7 @@ def _drawing(stem: str, heading: str, caption: str, figure: Figure) -> Drawing:
     return Drawing(f"{stem}.png", heading, caption, stream.getvalue())
 
 
-def _figure(width: float, height: float) -> Figure:
+def empty_figure(width: float, height: float) -> Figure:
     """An empty figure, inches; apart from pyplot and from the user's own style."""
     from matplotlib.figure import Figure
 
@@ -131,11 +131,11 @@ def _figure(width: float, height: float) -> Figure:
 
 
 def _curves(history: History) -> Figure:
-    figure = _figure(9.6, 3.4)
+    figure = empty_figure(9.6, 3.4)
     for axes, key, title in zip(
         figure.subplots(1, 2), ("accuracy", "loss"), ("Accuracy", "Loss"), strict=True
     ):
-        _plain_axes(axes, title)
+        plain_axes(axes, title)
         for name, colour, dashes, label in (
             (key, RIGHT, "-", "training"),
             (f"val_{key}", WRONG, (0, (4, 2)), "held out"),
@@ -156,7 +156,7 @@ def _curves(history: History) -> Figure:
     return figure
 
 
-def _plain_axes(axes: Axes, title: str) -> None:
+def plain_axes(axes: Axes, title: str) -> None:
     axes.set_title(title, loc="left", color=INK, fontsize=11, fontweight="bold", pad=10)
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(LINE)
@@ -174,7 +174,7 @@ def _confusion(evaluation: Evaluation) -> Figure:
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     strength = np.clip(1.0 + np.log10(np.maximum(share, 1e-4)) / 4.0, 0.0, 1.0)
     colours = np.where(np.eye(size, dtype=bool)[..., None], to_rgb(RIGHT), to_rgb(WRONG))
-    figure = _figure(max(4.0, 0.62 * size), max(3.6, 0.56 * size))
+    figure = empty_figure(max(4.0, 0.62 * size), max(3.6, 0.56 * size))
     axes = figure.subplots()
     axes.imshow(1.0 + (colours - 1.0) * (0.9 * strength[..., None]), aspect="auto")
     for row, column in zip(*np.nonzero(counts), strict=True):
@@ -197,7 +197,7 @@ def _confusion(evaluation: Evaluation) -> Figure:
 def _tiles(predictions: Sequence[Prediction]) -> Figure:
     """Pictures in rows of COLUMNS; under each the answer and the probabilities as bars."""
     rows = -(-len(predictions) // COLUMNS)
-    figure = _figure(9.6, 1.85 * rows)
+    figure = empty_figure(9.6, 1.85 * rows)
     grid = figure.add_gridspec(
         2 * rows, COLUMNS, height_ratios=[3.2, 1.0] * rows, hspace=0.02, wspace=0.08
     )

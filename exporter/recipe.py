@@ -3,7 +3,7 @@
 Owns the `Recipe` dataclass, the packaged recipes in `exporter/recipes/*.toml`, and the checks that
 need no Keras. Classes and arguments of layers are checked where Keras is at hand, in
 `exporter.architecture`, through `Recipe.complain`. Imports the standard library,
-`exporter.toml_lines` and `exporter.errors` only.
+`exporter.{ranges, toml_lines, errors}` only.
 """
 
 from __future__ import annotations
@@ -12,11 +12,13 @@ import hashlib
 import json
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
+from exporter import ranges
 from exporter.errors import BadRecipe, MachineFailed
+from exporter.ranges import Range
 from exporter.toml_lines import Place, dotted, line_of, locate
 
 RECIPES_FOLDER = Path(__file__).parent / "recipes"
@@ -152,6 +154,7 @@ class Recipe:
         ships: "format/precision" of every artefact that the recipe's bundle holds.
         labels: The classes' names, in the order of the outputs.
         lines: The line of every key in the file, for messages.
+        tune: What `exporter tune` may change; it influences no weights.
     """
 
     name: str
@@ -167,6 +170,7 @@ class Recipe:
     published: Published
     minimum: Minimum
     lines: Mapping[Place, int] = field(repr=False, compare=False)
+    tune: tuple[Range, ...] = ()
 
     @property
     def fingerprint(self) -> str:
@@ -179,6 +183,32 @@ class Recipe:
         }
         text = json.dumps(influences, sort_keys=True, allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()
+
+    def value_at(self, place: tuple[str, ...]) -> Any:
+        """The value at a place of `[tune]`: ("layers", "hidden_1", "units").
+
+        Raises:
+            KeyError: There is none, with the reason in words.
+        """
+        table, *keys = place
+        known: Mapping[str, Any]
+        if table == "layers":
+            layers = {layer.name: layer.arguments for layer in self.layers}
+            known = layers
+        elif table == "training":
+            training = _plain(self.training)
+            known = training | {"optimizer": training.pop("optimizer_arguments")}
+        else:
+            known = _plain(self.augmentation)
+        for depth, key in enumerate(keys):
+            if not isinstance(known, Mapping) or key not in known:
+                here = dotted((table, *keys[:depth]))
+                names = ", ".join(known) if isinstance(known, Mapping) else "nothing"
+                raise KeyError(f"{here} has no {key!r} to change; it has {names}")
+            known = known[key]
+        if not keys or isinstance(known, Mapping):
+            raise KeyError(f"one value expected, {dotted(place)} is a table")
+        return known
 
     def complain(self, place: Place, message: str) -> NoReturn:
         """Raise BadRecipe with the file, the line and the key of `place`."""
@@ -345,8 +375,9 @@ class _Table:
             layers=self._layers(contract.name),
             lines=self._lines,
         )
+        found = ranges.read(self.take("tune", dict, {}), recipe.value_at, recipe.complain)
         self.end()
-        return recipe
+        return replace(recipe, tune=found)
 
     def _ships(self) -> tuple[str, ...]:
         ships = self.texts("ships")

@@ -31,13 +31,15 @@ if TYPE_CHECKING:
 _STYLES = {"passed": "green", "failed": "bold red", "warned": "yellow", "not run": "yellow"}
 
 
-def _console(stderr: bool = False) -> Console:
-    # A pipe gets whole lines: a table cut at 80 columns helps no program.
+def new_console(stderr: bool = False) -> Console:
+    """A console as wide as the terminal; a pipe gets whole lines."""
+    # A table cut at 80 columns helps no program.
     console = Console(stderr=stderr)
     return console if console.is_terminal else Console(stderr=stderr, width=160)
 
 
-def _table(*columns: str, right: Sequence[str] = ()) -> Table:
+def new_table(*columns: str, right: Sequence[str] = ()) -> Table:
+    """A table without lines; `right` names the columns of numbers."""
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
     for column in columns:
         table.add_column(column, justify="right" if column in right else "left")
@@ -72,7 +74,7 @@ def recipe_row(recipe: Recipe, bundle: Path) -> dict[str, Any]:
 
 def show_recipes(rows: Sequence[dict[str, Any]]) -> None:
     """The table of `exporter recipes`."""
-    table = _table("recipe", "layers", "loss", "published", "shipped")
+    table = new_table("recipe", "layers", "loss", "published", "shipped")
     for row in rows:
         shipped = row["shipped"]
         figures = (
@@ -81,7 +83,7 @@ def show_recipes(rows: Sequence[dict[str, Any]]) -> None:
             else "not trained yet"
         )
         table.add_row(row["name"], row["layers"], row["loss"], row["published"], figures)
-    _console().print(table)
+    new_console().print(table)
 
 
 @contextmanager
@@ -158,8 +160,8 @@ def _unrun(report: ParityReport) -> dict[str, str]:
 
 def show_exports(results: Sequence[tuple[Result, Path]]) -> None:
     """The table at the end of `exporter export`, and what was not run or not published."""
-    console = _console()
-    table = _table("bundle", "artefact", "size", "parity", "seconds", right=("size", "seconds"))
+    console = new_console()
+    table = new_table("bundle", "artefact", "size", "parity", "seconds", right=("size", "seconds"))
     for result, _ in results:
         rows = defaultdict(list)
         for row in result.report.rows:
@@ -208,8 +210,8 @@ def _show_unrun(console: Console, unrun: dict[str, str]) -> None:
 
 def show_parity(report: ParityReport) -> None:
     """The table of `exporter parity`: one line per artefact, runtime and backend."""
-    console = _console()
-    table = _table(
+    console = new_console()
+    table = new_table(
         "artefact", "runtime", "backend", "verdict", "max error", "top-1", "median",
         right=("max error", "top-1", "median"),
     )  # fmt: skip
@@ -239,11 +241,11 @@ def show_parity(report: ParityReport) -> None:
 
 def show_traces(traces: Sequence[Trace], folder: Path | None, cut_out: Path | None) -> None:
     """The tables of `exporter trace`: one line per layer, the first that is wrong marked."""
-    console = _console()
+    console = new_console()
     for found in traces:
         console.print(f"[bold]{escape(found.artifact)}[/] in {escape(found.ran_on)}, "
                       f"on {escape(found.input_name)}", soft_wrap=True)  # fmt: skip
-        table = _table(
+        table = new_table(
             "", "layer", "class", "shape", "max error", "allowed", "Keras' own", "in the file as",
             right=("max error", "allowed", "Keras' own"),
         )  # fmt: skip
@@ -270,13 +272,13 @@ def show_traces(traces: Sequence[Trace], folder: Path | None, cut_out: Path | No
 
 def show_evaluations(evaluations: Sequence[tuple[str, Any]]) -> None:
     """The table of `exporter evaluate`, and for a single model its classes and confusions."""
-    console = _console()
-    table = _table("model", "data", "samples", "accuracy", "loss", "precision", "recall", "F1")
+    console = new_console()
+    table = new_table("model", "data", "samples", "accuracy", "loss", "precision", "recall", "F1")
     for name, found in evaluations:
         table.add_row(escape(name), *found.summary_row())
     console.print(table)
     if len(evaluations) == 1:
-        classes = _table("class", "precision", "recall", "F1", "samples", "most confused with")
+        classes = new_table("class", "precision", "recall", "F1", "samples", "most confused with")
         for row in evaluations[0][1].class_rows():
             classes.add_row(*map(escape, row))
         console.print()
@@ -288,7 +290,7 @@ def show_evaluations(evaluations: Sequence[tuple[str, Any]]) -> None:
 def _confusions(found: Any) -> Table:
     """The confusion matrix: rows are what is there, columns what was read."""
     labels = [escape(label) for label in found.labels]
-    table = _table("is / read as", *labels, right=labels)
+    table = new_table("is / read as", *labels, right=labels)
     for label, counts in zip(labels, found.confusion, strict=True):
         table.add_row(label, *(str(count) if count else "·" for count in counts))
     return table
@@ -296,7 +298,7 @@ def _confusions(found: Any) -> Table:
 
 def show_answers(answers: Sequence[Answer]) -> None:
     """The table of `exporter predict`."""
-    table = _table("picture", "answer", "probability", "", right=("probability",))
+    table = new_table("picture", "answer", "probability", "", right=("probability",))
     for answer in answers:
         if answer.label is None:
             table.add_row(escape(answer.image), "[yellow]no digit: too little ink[/]", "", "")
@@ -308,4 +310,4 @@ def show_answers(answers: Sequence[Answer]) -> None:
             f"{probability:.1%}",
             "█" * round(20 * probability),
         )
-    _console().print(table)
+    new_console().print(table)

@@ -17,10 +17,11 @@ FLOORS = (
     ("web",),
     ("exporter.__main__",),
     ("exporter.cli",),
+    ("exporter.tuning_tables",),
     ("exporter.tables",),
     ("exporter",),  # its __init__: the public names, imported on use
     ("exporter.api",),
-    ("exporter.jobs",),
+    ("exporter.jobs", "exporter.tune"),
     ("exporter.pipeline", "exporter.trained"),
     ("exporter.trace",),
     ("exporter.comparison",),
@@ -53,6 +54,7 @@ FLOORS = (
     ("exporter.gates", "exporter.half_float", "exporter.manifest"),
     ("exporter.contents", "exporter.declared"),
     ("exporter.recipe",),
+    ("exporter.ranges",),
     ("exporter.toml_lines", "exporter.errors"),
 )
 HEAVY = {"tensorflow", "keras", "onnx", "onnxruntime", "tf2onnx", "tensorflowjs", "sklearn"}

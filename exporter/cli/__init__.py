@@ -11,7 +11,7 @@ import os
 import click
 
 from exporter import __version__
-from exporter.cli import bundle, check, learning, sign, site, trace
+from exporter.cli import bundle, check, learning, sign, site, trace, tuning
 from exporter.cli.shell import Commands
 
 
@@ -35,6 +35,7 @@ for command in (
     learning.recipes,
     learning.train,
     learning.evaluate,
+    tuning.tune,
     bundle.export,
     bundle.parity,
     bundle.verify,

@@ -1,0 +1,181 @@
+"""The study on disk or in a database: opened, guarded against another search, freed of the dead.
+
+Optuna keeps it: one journal file that several processes may append to, or a database. A process
+that is killed leaves its trial marked as running; whoever opens the study next on that machine
+gives up such a trial and has its values tried again. May import `exporter.errors`; Optuna is
+imported inside.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import socket
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from exporter.errors import BadUsage, MachineFailed, PackageMissing
+
+if TYPE_CHECKING:
+    import optuna
+    from optuna.trial import FrozenTrial
+
+FINGERPRINT = "search"
+WORKER = "worker"
+HEARTBEAT_SECONDS = 60
+"""In a database every process says so often that it lives; silent for two of them, it is dead."""
+NAMELESS_SECONDS = 60.0
+"""How long a trial may run without saying who runs it: its process died as it began."""
+
+
+def require() -> None:
+    """Complain where Optuna is not installed.
+
+    Raises:
+        PackageMissing: It is not.
+    """
+    try:
+        import optuna
+        import tomlkit  # noqa: F401
+    except ImportError as error:
+        raise PackageMissing(
+            f"tune: the package {error.name} is not installed; "
+            "pip install 'keras-web-exporter[tune]'"
+        ) from None
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+
+
+def open_study(storage: str | Path, name: str, fingerprint: str) -> optuna.Study:
+    """The study of that name, made where it is missing; trials of dead processes wait again.
+
+    Args:
+        storage: The path of a journal file, or a database's URL ("sqlite:///…", "postgresql://…").
+        name: Of the study; a database holds several.
+        fingerprint: Of recipe, ranges and data.
+
+    Raises:
+        BadUsage: The study that is there searches something else, or the storage cannot be used.
+        PackageMissing: The database's driver is not installed.
+    """
+    import optuna
+
+    try:
+        study = optuna.create_study(
+            storage=_storage(storage), study_name=name, direction="maximize", load_if_exists=True
+        )
+        found = study.user_attrs.get(FINGERPRINT)
+        if found is None and not study.get_trials(deepcopy=False):
+            study.set_user_attr(FINGERPRINT, fingerprint)
+            found = fingerprint
+    except (PackageMissing, MachineFailed):
+        raise
+    except ModuleNotFoundError as error:
+        raise PackageMissing(
+            f"{storage}: the database's driver {error.name} is not installed"
+        ) from None
+    except Exception as error:  # every database's driver has errors of its own
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise BadUsage(f"{storage}: cannot be used as a study's storage: {first}") from error
+    if found != fingerprint:
+        raise BadUsage(
+            f"study {name} in {storage}: searches something else (its recipe, ranges, data or "
+            "epochs are not these); name another folder with -o, or another --study"
+        )
+    _free(study)
+    return study
+
+
+def _storage(storage: str | Path) -> Any:
+    from optuna import storages
+    from optuna.storages.journal import JournalFileBackend
+
+    if "://" in str(storage):
+        again = storages.RetryHeartbeatStaleTrialCallback(max_retry=None)
+        return storages.RDBStorage(
+            str(storage), heartbeat_interval=HEARTBEAT_SECONDS, heartbeat_stale_trial_callback=again
+        )
+    path = Path(storage)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _mend(path)
+        return storages.JournalStorage(JournalFileBackend(str(path)))
+    except OSError as error:
+        raise MachineFailed(f"{error.filename or path}: {error.strerror}") from error
+
+
+def _mend(journal: Path) -> None:
+    """Cut off the half line of a process that died while it wrote: no other could read on."""
+    from optuna.storages.journal import JournalFileSymlinkLock
+
+    if not journal.exists():
+        return
+    lock = JournalFileSymlinkLock(str(journal))
+    lock.acquire()
+    try:
+        with journal.open("r+b") as stream:
+            stream.truncate(stream.read().rfind(b"\n") + 1)
+    finally:
+        lock.release()
+
+
+def _free(study: optuna.Study) -> None:
+    """Give up the trials of processes that died on this machine, and have them tried again."""
+    from optuna.trial import TrialState
+
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        if _is_dead(trial):
+            give_up(study, trial)
+
+
+def give_up(study: optuna.Study, trial: FrozenTrial) -> None:
+    """End a trial without a result; its values wait to be tried again, by whoever comes first."""
+    from optuna.trial import TrialState
+
+    if not trial.state.is_finished():
+        try:
+            study.tell(trial.number, state=TrialState.FAIL)
+        except (ValueError, RuntimeError):
+            return  # another process was faster, and has it tried again
+    if values := trial.params or trial.system_attrs.get("fixed_params"):
+        study.enqueue_trial(values, user_attrs={"again": trial.number})
+
+
+def worker() -> str:
+    """This process: its machine, its id and, where that is known, when it began."""
+    return f"{socket.gethostname()} {os.getpid()} {_began(os.getpid())}"
+
+
+def _is_dead(trial: FrozenTrial) -> bool:
+    named = trial.user_attrs.get(WORKER)
+    if named is None:
+        begun = trial.datetime_start
+        return begun is not None and time.time() - begun.timestamp() > NAMELESS_SECONDS
+    host, pid, began = named.split(" ")
+    return host == socket.gethostname() and began != _began(int(pid))
+
+
+def _began(pid: int) -> str:
+    """When that process began, in the system's own unit; "" where there is no such process."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+        state, *fields = stat.rpartition(")")[2].split()
+        # A zombie has ended, and nobody has asked how yet.
+        return "" if state == "Z" else fields[18]
+    except FileNotFoundError:
+        pass
+    if Path("/proc/self").exists():
+        return ""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return ""
+    except PermissionError:
+        pass
+    return "alive"
+
+
+def fingerprint(parts: Any) -> str:
+    """SHA-256 (hex) of plain JSON parts."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
