@@ -27,6 +27,7 @@ from web import create_app, headers
 from web.assets import HASH_DIGITS, Assets
 from web.bundles import REPORT_DOCUMENT, REPORT_PAGE
 from web.files import PLAYER, STATIC
+from web.snippets import integrity_of
 
 SITE_NAME = "site.json"
 """What makes a folder a site of ours: every other file of it with its sha256."""
@@ -70,9 +71,11 @@ def freeze(folders: Sequence[Path], target: Path) -> Site:
     bundles = named(folders)
     assets = player_and_page()
     with staged(target, _refuse_what_is_no_site) as staging:
-        addresses = _publish_bundles(bundles, staging) | _publish_assets(assets, staging)
+        named_anew = _publish_assets(assets, staging)
+        addresses = _publish_bundles(bundles, staging) | named_anew
         _publish_worker(assets, addresses, staging)
-        _publish_pages(list(bundles), addresses, staging)
+        hashes = {path: integrity_of(assets.hashed(path)[1]) for path in named_anew}
+        _publish_pages(list(bundles), addresses, hashes, staging)
         _write(staging, "_headers", _headers(list(bundles)).encode("utf-8"))
         _write(staging, ".nojekyll", b"")
         files = _publish_list(staging)
@@ -165,10 +168,15 @@ def _publish_worker(assets: Assets, addresses: dict[str, str], staging: Path) ->
     _write(staging, WORKER, worker.replace(_KEPT, f"kept-{release[:HASH_DIGITS]}").encode())
 
 
-def _publish_pages(names: list[str], addresses: dict[str, str], staging: Path) -> None:
+def _publish_pages(
+    names: list[str], addresses: dict[str, str], hashes: dict[str, str], staging: Path
+) -> None:
     app = create_app(
-        {"BUNDLES": staging / "models", "PLAYER": staging / "player", "ADDRESSES": addresses}
-    )
+        {
+            "BUNDLES": staging / "models", "PLAYER": staging / "player", "ADDRESSES": addresses,
+            "INTEGRITY": hashes,
+        }
+    )  # fmt: skip
     client = app.test_client()
     pages = {"/": "index.html", "/models/": "models/index.html", "/embed/": "embed/index.html"}
     pages |= {f"/embed/{quote(name)}/": f"embed/{name}/index.html" for name in names}
@@ -207,7 +215,7 @@ def _fenced(report: bytes) -> bytes:
 def _headers(names: Sequence[str]) -> str:
     """For the hosts that read `_headers` (Netlify, Cloudflare): what the app would have sent."""
     rules = {
-        "/*": headers.EVERYWHERE,
+        "/*": headers.EVERYWHERE | headers.OVER_TLS,
         "/": headers.DRAW,
         "/models/": _without_corp(headers.PAGE),
         "/embed/": headers.DRAW,
@@ -215,7 +223,10 @@ def _headers(names: Sequence[str]) -> str:
         "/models/*": headers.SHARED,
         **{f"/models/{quote(name)}/{REPORT_PAGE}": _without_corp(headers.REPORT) for name in names},
         "/player/*": headers.SHARED,
-        "/static/*": {"Cache-Control": "public, max-age=31536000, immutable"},
+        "/static/*": {
+            "Cache-Control": "public, max-age=31536000, immutable",
+            _CORP: "same-origin",
+        },
     }
     return (
         "\n".join(

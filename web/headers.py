@@ -1,12 +1,16 @@
 """What browsers are told they may do: nothing but what a page needs.
 
 One policy for our pages, one for reports (which carry their own style and may come from
-strangers), and what makes files usable from other sites.
+strangers), and what makes files usable from other sites. May import `exporter.errors`.
 """
 
 from __future__ import annotations
 
-from flask import Flask, Response
+import os
+
+from flask import Flask, Response, request
+
+from exporter.errors import BadUsage
 
 EVERYWHERE = {
     "X-Content-Type-Options": "nosniff",
@@ -51,6 +55,12 @@ SHARED = {
     "Cross-Origin-Resource-Policy": "cross-origin",
 }
 _SHARED_PATHS = ("/models/", "/player/")
+_CORP = "Cross-Origin-Resource-Policy"
+_HSTS = "Strict-Transport-Security"
+HSTS_VARIABLE = "EXPORTER_HSTS"
+A_YEAR_SECONDS = 365 * 24 * 3600
+OVER_TLS = {_HSTS: f"max-age={A_YEAR_SECONDS}"}
+"""For hosts that always have TLS. Of this host alone: other names of a domain are not ours."""
 
 
 def share(response: Response) -> Response:
@@ -59,13 +69,24 @@ def share(response: Response) -> Response:
     return response
 
 
+def hsts_seconds() -> int:
+    """For how long browsers are to come back over TLS only, as the environment says; 0 for never.
+
+    Raises:
+        BadUsage: It says something else than a number of seconds.
+    """
+    said = os.environ.get(HSTS_VARIABLE, str(A_YEAR_SECONDS))
+    if not (said.isascii() and said.isdigit()):
+        raise BadUsage(f"{HSTS_VARIABLE}: a number of seconds expected, {said!r} found; 0 is off")
+    return int(said)
+
+
 def add_to(app: Flask) -> None:
     """Complete every response, errors and refused methods included."""
+    app.config.setdefault("HSTS_SECONDS", hsts_seconds())
 
     @app.after_request
     def complete(response: Response) -> Response:
-        from flask import request
-
         for name, value in EVERYWHERE.items():
             response.headers.setdefault(name, value)
         if response.mimetype == "text/html":
@@ -76,4 +97,11 @@ def add_to(app: Flask) -> None:
             if request.method == "OPTIONS":
                 response.headers["Access-Control-Allow-Methods"] = "GET, HEAD, OPTIONS"
                 response.headers["Access-Control-Allow-Headers"] = "If-None-Match, Range"
+        response.headers.setdefault(_CORP, "same-origin")
+        # Addresses stay when what is behind them changes: pages and errors are asked for again, too.
+        response.headers.setdefault("Cache-Control", "no-cache")
+        # Not over plain http: browsers must ignore it there. Whether a proxy in front took TLS off
+        # is for the server to know, which believes X-Forwarded-Proto of trusted proxies alone.
+        if request.is_secure and app.config["HSTS_SECONDS"]:
+            response.headers[_HSTS] = f"max-age={app.config['HSTS_SECONDS']}"
         return response

@@ -11,12 +11,14 @@ from werkzeug.exceptions import HTTPException
 from exporter.report import wording
 from web import bundles, headers, snippets
 from web.addresses import address
+from web.integrity import integrity
 
 DEFAULT = "mlp-128-64"
 """The model that answers first, where it is there."""
 
 blueprint = Blueprint("pages", __name__)
 blueprint.add_app_template_filter(wording.size, "size")
+blueprint.add_app_template_global(integrity)
 
 
 @blueprint.get("/")
