@@ -12,7 +12,7 @@ import { createHash } from "node:crypto";
 import { copyFile, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { promisify } from "node:util";
-import { build } from "esbuild";
+import { build, transform } from "esbuild";
 import { measureRuntimes } from "./build-sizes.js";
 
 const run = promisify(execFile);
@@ -100,6 +100,20 @@ const loadLater = {
   },
 };
 
+/** The element's style sheet lies in a template literal, which esbuild leaves as it is. */
+const shortenStyle = {
+  name: "shorten-style",
+  /** @param {import("esbuild").PluginBuild} builder */
+  setup(builder) {
+    builder.onLoad({ filter: /element[\\/]style\.js$/ }, async ({ path }) => {
+      const parts = (await readFile(path, "utf8")).split("`");
+      if (parts.length !== 3) throw new Error(`${path}: one template literal expected`);
+      const { code } = await transform(parts[1], { loader: "css", minify: true });
+      return { contents: [parts[0], code.trim(), parts[2]].join("`") };
+    });
+  },
+};
+
 /** @type {import("esbuild").BuildOptions} */
 const COMMON = {
   absWorkingDir: HERE,
@@ -125,7 +139,7 @@ await build({
     { in: "element/digit-pad.js", out: "digit-pad" },
     { in: "inspector.js", out: "inspector" },
   ],
-  plugins: [loadLater],
+  plugins: [loadLater, shortenStyle],
 });
 const { metafile } = await build({
   ...COMMON,

@@ -9,8 +9,9 @@ import { BadBundle, messageOf } from "./errors.js";
 import { sha256 } from "./sha256.js";
 
 /**
- * Gives the bytes of a path relative to the manifest; its size is told where it is known.
- * @typedef {(path: string, sizeBytes?: number) => Promise<Uint8Array<ArrayBuffer>>} Reader
+ * Gives the bytes of a path relative to the manifest; its size is told where it is known. What is
+ * asked for `fresh` comes past every cache.
+ * @typedef {(path: string, sizeBytes?: number, fresh?: boolean) => Promise<Uint8Array<ArrayBuffer>>} Reader
  *
  * @typedef {object} Progress
  * @property {string} path The file, relative to the manifest.
@@ -23,49 +24,33 @@ import { sha256 } from "./sha256.js";
  */
 
 /**
- * A reader of everything below an address. What follows a `?` there follows every file's address:
- * a version makes all of them new at once, whatever caches hold, and a signature opens all of them.
+ * A reader of everything below an address, and of what is there itself: the path "". What follows
+ * a `?` there follows every file's address: a version makes all of them new at once, whatever caches
+ * hold, and a signature opens all of them.
  * @param {string | URL} baseUrl The manifest's, or the player's own.
  * @param {Watch} [watch]
  * @returns {Reader}
  */
 export function readerFrom(baseUrl, watch = {}) {
   const base = new URL(baseUrl, globalThis.location?.href);
-  return (path, sizeBytes) =>
+  return (path, sizeBytes, fresh) =>
     fetchBytes(Object.assign(new URL(path, base), { search: base.search }), {
       signal: watch.signal,
-      onBytes: (loadedBytes) => watch.onProgress?.({ path, loadedBytes, totalBytes: sizeBytes ?? null }),
+      fresh,
+      onBytes: (loadedBytes) => path && watch.onProgress?.({ path, loadedBytes, totalBytes: sizeBytes ?? null }),
     });
 }
 
 /**
- * A reader that fetches no file twice, until it is told to forget what it holds.
- * @param {Reader} read
- * @returns {{read: Reader, forget: () => void}}
- */
-export function remembering(read) {
-  /** @type {Map<string, Promise<Uint8Array<ArrayBuffer>>>} */
-  const held = new Map();
-  return {
-    read(path, sizeBytes) {
-      let bytes = held.get(path);
-      if (!bytes) held.set(path, (bytes = read(path, sizeBytes)));
-      return bytes;
-    },
-    forget: () => held.clear(),
-  };
-}
-
-/**
  * @param {URL} url
- * @param {{signal?: AbortSignal, onBytes?: (loadedBytes: number) => void}} [watch]
+ * @param {{signal?: AbortSignal, fresh?: boolean, onBytes?: (loadedBytes: number) => void}} [watch]
  * @returns {Promise<Uint8Array<ArrayBuffer>>}
  * @throws {BadBundle} Not there, or the network failed.
  */
-export async function fetchBytes(url, { signal, onBytes = () => {} } = {}) {
+export async function fetchBytes(url, { signal, fresh = false, onBytes = () => {} } = {}) {
   let response;
   try {
-    response = await fetch(url, { credentials: "same-origin", signal });
+    response = await fetch(url, { credentials: "same-origin", cache: fresh ? "reload" : "default", signal });
     if (response.ok) return await collect(response, onBytes);
   } catch (error) {
     signal?.throwIfAborted();
@@ -98,21 +83,34 @@ async function collect(response, onBytes) {
   return bytes;
 }
 
+/** A file that is not the one that was announced: damaged, missing, or of another release. */
+export class WrongFile extends BadBundle {
+  /**
+   * @param {string} message
+   * @param {Reader} read Who gave it.
+   * @param {{cause?: unknown}} [options]
+   */
+  constructor(message, read, options) {
+    super(message, options);
+    this.read = read;
+  }
+}
+
 /**
  * The bytes of a file of known size and sha256.
  * @param {Reader} read
  * @param {{path: string, size_bytes: number, sha256: string}} file
  * @returns {Promise<Uint8Array<ArrayBuffer>>}
- * @throws {BadBundle} It holds something else.
+ * @throws {WrongFile} It holds something else.
  */
 export async function readVerified(read, file) {
   const bytes = await read(file.path, file.size_bytes);
   if (bytes.length !== file.size_bytes) {
-    throw new BadBundle(`${file.path}: ${file.size_bytes} bytes expected, ${bytes.length} found`);
+    throw new WrongFile(`${file.path}: ${file.size_bytes} bytes expected, ${bytes.length} found`, read);
   }
   const digest = await sha256(bytes);
   if (digest !== file.sha256) {
-    throw new BadBundle(`${file.path}: sha256 ${file.sha256} expected, ${digest} found`);
+    throw new WrongFile(`${file.path}: sha256 ${file.sha256} expected, ${digest} found`, read);
   }
   return bytes;
 }

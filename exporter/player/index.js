@@ -6,12 +6,13 @@
  * @module
  */
 
-import { fetchBytes, readVerified, readerFrom, remembering } from "./fetch.js";
+import { readVerified, readerFrom } from "./fetch.js";
 import { BadBundle, SelfTestFailed } from "./errors.js";
 import { listCandidates } from "./candidates.js";
 import { parseGolden } from "./golden.js";
-import { fileAt, parseManifest } from "./manifest.js";
+import { fileAt } from "./manifest.js";
 import { Model } from "./model.js";
+import { inOneRelease } from "./release.js";
 import { choose } from "./trials.js";
 
 export {
@@ -54,7 +55,9 @@ const MANIFEST_NAME = "manifest.json";
 
 /**
  * Load the first candidate that gives the stored answers on this machine, or a faster one that
- * costs no further fetching; `info.attempts` says what was tried, and why one was chosen.
+ * costs no further fetching; `info.attempts` says what was tried, and why one was chosen. Where a
+ * file is not the manifest's, all is read once more, past every cache: the bundle may have been
+ * published anew meanwhile.
  * @param {string | URL} manifestUrl
  * @param {Options} [options]
  * @returns {Promise<Model>}
@@ -64,26 +67,37 @@ const MANIFEST_NAME = "manifest.json";
  * @throws {DOMException} Its `signal` was aborted.
  */
 export async function load(manifestUrl, options = {}) {
-  const base = new URL(manifestUrl, globalThis.location?.href);
-  const { read, forget } = remembering(options.read ?? readerFrom(base, options));
-  const readAsset = options.readAsset ?? readerFrom(import.meta.url, options);
+  const { read, readAsset = readerFrom(import.meta.url, options) } = options;
+  const place = read ? onlyNamed(read) : readerFrom(manifestUrl, options);
+  return inOneRelease(place, options.signal, (release) => loadFrom(release, readAsset, options));
+}
+
+/** @type {(read: Reader) => Reader} */
+function onlyNamed(read) {
+  return (path, ...rest) => read(path || MANIFEST_NAME, ...rest);
+}
+
+/**
+ * @param {import("./release.js").Release} release
+ * @param {Reader} readAsset
+ * @param {Options} options
+ * @returns {Promise<Model>}
+ */
+async function loadFrom({ readManifest, read, isMixed }, readAsset, options) {
   // The golden vectors have the same name in every bundle: they come along with the manifest.
   const early = read(GOLDEN_NAME);
   early.catch(() => {});
-  try {
-    const manifest = parseManifest(decode(await (options.read ? read(MANIFEST_NAME) : fetchBytes(base, options))));
-    const candidates = listCandidates(manifest.artifacts, options);
-    // The first one's files are wanted in any case, so nobody waits for one to fetch the next.
-    for (const { path, size_bytes: size } of candidates[0].artifact.files) read(path, size).catch(() => {});
-    const golden = parseGolden(decode(await readVerified(read, fileAt(manifest, GOLDEN_NAME))));
-    checkGolden(golden, manifest);
-    const { best, attempts } = await choose({ manifest, read, readAsset }, golden, candidates, options.signal);
-    if (best) return new Model(best.session, manifest, describe(manifest, attempts, best));
-    const reasons = attempts.map((one) => `${one.runtime} ${one.backend} ${one.format}/${one.precision}: ${one.reason}`);
-    throw new SelfTestFailed(`${manifest.name}: no candidate works here: ${reasons.join("; ")}`);
-  } finally {
-    forget();
-  }
+  const manifest = await readManifest();
+  const candidates = listCandidates(manifest.artifacts, options);
+  // The first one's files are wanted in any case, so nobody waits for one to fetch the next.
+  for (const { path, size_bytes: size } of candidates[0].artifact.files) read(path, size).catch(() => {});
+  const golden = parseGolden(decode(await readVerified(read, fileAt(manifest, GOLDEN_NAME))));
+  checkGolden(golden, manifest);
+  const bundle = { manifest, read, readAsset, isMixed };
+  const { best, attempts } = await choose(bundle, golden, candidates, options.signal);
+  if (best) return new Model(best.session, manifest, describe(manifest, attempts, best));
+  const reasons = attempts.map((one) => `${one.runtime} ${one.backend} ${one.format}/${one.precision}: ${one.reason}`);
+  throw new SelfTestFailed(`${manifest.name}: no candidate works here: ${reasons.join("; ")}`);
 }
 
 /**

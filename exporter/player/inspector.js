@@ -5,8 +5,8 @@
  */
 
 import { BadBundle, UnsupportedModel } from "./errors.js";
-import { fetchBytes, readerFrom } from "./fetch.js";
-import { parseManifest } from "./manifest.js";
+import { readerFrom } from "./fetch.js";
+import { inOneRelease } from "./release.js";
 import { open } from "./runtimes/tiny.js";
 
 /**
@@ -25,13 +25,13 @@ const FORMAT = "tfjs-layers";
  * @throws {UnsupportedModel} No chain of plain layers; the message says what is in the way.
  */
 export async function openInspector(manifestUrl, { precision = "float32", signal } = {}) {
-  const base = new URL(manifestUrl, globalThis.location?.href);
-  const manifest = parseManifest(new TextDecoder().decode(await fetchBytes(base, { signal })));
-  const layered = manifest.artifacts.filter(({ format }) => format === FORMAT);
-  const artifact = layered.find((one) => one.precision === precision) ?? layered[0];
-  if (!artifact) throw new UnsupportedModel(`${manifest.name}: an artefact ${FORMAT} expected, none found`);
-  const read = readerFrom(base, { signal });
-  return new Inspector(await open({ manifest, read, readAsset: read }, artifact, "js"));
+  return inOneRelease(readerFrom(manifestUrl, { signal }), signal, async ({ readManifest, read }) => {
+    const manifest = await readManifest();
+    const layered = manifest.artifacts.filter(({ format }) => format === FORMAT);
+    const artifact = layered.find((one) => one.precision === precision) ?? layered[0];
+    if (!artifact) throw new UnsupportedModel(`${manifest.name}: an artefact ${FORMAT} expected, none found`);
+    return new Inspector(await open({ manifest, read, readAsset: read }, artifact, "js"));
+  });
 }
 
 /** The Dense layers of a model, from its input to its output. */

@@ -49,6 +49,7 @@ const CLEARLY = 0.8;
  * @param {readonly Candidate[]} candidates The best for a page first.
  * @param {AbortSignal} [signal]
  * @returns {Promise<{best: Trial | null, attempts: Attempt[]}>} `attempts` in the order of trying.
+ * @throws {import("./fetch.js").WrongFile} One that says that the bundle is mixed.
  */
 export async function choose(bundle, golden, candidates, signal) {
   /** @type {Attempt[]} */
@@ -114,6 +115,7 @@ async function attempt(bundle, golden, candidate, attempts) {
     }
     record(result.reason, null);
   } catch (error) {
+    if (bundle.isMixed?.(error)) throw error;
     record(messageOf(error), null);
   }
   await session?.close();

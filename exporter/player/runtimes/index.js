@@ -5,7 +5,7 @@
  * @module
  */
 
-import * as tiny from "./tiny.js";
+import { isReady as tinyIsReady, open as openTiny } from "./tiny.js";
 
 /**
  * @typedef {import("../tensor.js").Tensor} Tensor
@@ -17,6 +17,8 @@ import * as tiny from "./tiny.js";
  * @property {Manifest} manifest
  * @property {Reader} read Paths of the bundle.
  * @property {Reader} readAsset Names of the player's own files, the WebAssembly ones.
+ * @property {(error: unknown) => boolean} [isMixed] Whether an error says that its files are perhaps
+ *   of two releases: then no other artefact is tried, but all is read anew.
  *
  * @typedef {object} Session One opened artefact. It checks nothing: `predict` answers or throws
  *   as the runtime does.
@@ -41,7 +43,7 @@ export const RUNTIMES = Object.freeze({
   tiny: {
     formats: ["tfjs-layers"],
     backends: ["js"],
-    load: async () => tiny,
+    load: async () => ({ open: openTiny, isReady: tinyIsReady }),
   },
   tfjs: {
     formats: ["tfjs-layers", "tfjs-graph"],
