@@ -4,7 +4,7 @@ A request names a bundle and a file; both are looked up in tables of what is the
 joined to a path before. A bundle is opened once per request, as a folder, so that manifest and
 file belong together even while it is published anew.
 
-May import `exporter.{manifest, recipe, report, errors}`; nothing of Flask.
+May import `exporter.{manifest, recipe, report, errors}` and `web.kept`; nothing of Flask.
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from exporter.errors import BadBundle, ExporterError
 from exporter.manifest import MANIFEST_NAME, REPORT_FOLDER, SIGNATURE_NAME, Manifest
 from exporter.report import wording
+from web.kept import Seen, identify
 
 CARD_NAME = "README.md"
 REPORT_PAGE = f"{REPORT_FOLDER}/report.html"
@@ -40,15 +41,33 @@ class Changed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """The bytes of one file and their sha256, of which the tag for caches is made."""
+    """The bytes of one file and their sha256, of which the tag for caches is made.
+
+    Attributes:
+        data: All of it.
+        sha256: Of `data`.
+        seen: The files and folders that it was made of, as they were before they were read.
+    """
 
     data: bytes
     sha256: str
+    seen: tuple[Seen, ...] = ()
 
     @classmethod
-    def of(cls, data: bytes) -> Content:
+    def of(cls, data: bytes, *seen: Seen) -> Content:
         """Measure `data`."""
-        return cls(data, hashlib.sha256(data).hexdigest())
+        return cls(data, hashlib.sha256(data).hexdigest(), seen)
+
+    @classmethod
+    def of_stream(cls, stream: BinaryIO, path: str) -> Content:
+        """Read a file that is opened, of that path."""
+        seen = Seen(path, identify(os.fstat(stream.fileno())))
+        return cls.of(stream.read(), seen)
+
+    def below(self, folder: int, path: Path) -> Content:
+        """The same with paths below a folder, which is seen, too."""
+        paths = [Seen(str(path / one.path), one.identity) for one in self.seen]
+        return replace(self, seen=(Seen(str(path), identify(os.fstat(folder))), *paths))
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,8 +185,10 @@ def read(root: Path, name: str, path: str) -> Content | None:
                 if _stands(folder, root / name):
                     raise Changed(f"{name}/{path}: not the file that manifest.json lists") from None
                 continue
-            if content is not None or _stands(folder, root / name):
-                return content
+            if content is not None:
+                return content.below(folder, root / name)
+            if _stands(folder, root / name):
+                return None
     return None
 
 
@@ -187,7 +208,8 @@ def _offered(folder: int, path: str) -> Content | None:
     content = _content(folder, path)
     if content is None or content.sha256 != listed[path].sha256:
         raise Changed(path)
-    return content
+    assert raw is not None
+    return replace(content, seen=raw.seen + content.seen)
 
 
 def _stands(folder: int, path: Path) -> bool:
@@ -277,7 +299,7 @@ def _content(folder: int, path: str) -> Content | None:
         with open(os.open(name, flags, dir_fd=opened[-1]), "rb") as stream:
             if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
                 return None
-            return Content.of(stream.read())
+            return Content.of_stream(stream, path)
     except OSError as error:
         if error.errno not in _ABSENT:
             raise

@@ -1,6 +1,6 @@
 """Gzip for whoever accepts it: text and WebAssembly weigh a third or a quarter of themselves then.
 
-Weights stay as they are: they hardly become smaller. Imports Flask only.
+Weights stay as they are: they hardly become smaller. Imports Flask and Werkzeug only.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ import gzip
 from functools import lru_cache
 
 from flask import Flask, Response, request
+from werkzeug.datastructures import Accept
+from werkzeug.http import parse_accept_header
 
 LEVEL = 6
 SMALLEST_BYTES = 500
@@ -30,7 +32,7 @@ def encode(response: Response) -> Response:
         return response
     response.vary.add("Accept-Encoding")
     # A part of a file is a part of its own bytes; "not modified" has none.
-    if response.status_code != 200 or not request.accept_encodings["gzip"]:
+    if response.status_code != 200 or not accepted(request.headers.get("Accept-Encoding", "")):
         return response
     data = response.get_data()
     if len(data) < SMALLEST_BYTES:
@@ -43,6 +45,12 @@ def encode(response: Response) -> Response:
         response.set_etag(tag, weak=True)
     response.headers.pop("Accept-Ranges", None)
     return response
+
+
+@lru_cache(maxsize=256)
+def accepted(header: str) -> bool:
+    """Whether a request with that `Accept-Encoding` may be answered in gzip."""
+    return parse_accept_header(header, Accept)["gzip"] > 0
 
 
 @lru_cache(maxsize=64)

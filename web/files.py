@@ -13,7 +13,7 @@ from flask import Blueprint, Response, abort, current_app, request
 
 import exporter
 from exporter.errors import BadBundle
-from web import bundles, headers
+from web import bundles, headers, kept
 
 blueprint = Blueprint("files", __name__)
 
@@ -80,11 +80,13 @@ def _lookup(folder: Path, path: str) -> bundles.Content:
     }
     if path not in known:
         abort(404)
-    return bundles.Content.of(known[path].read_bytes())
+    with known[path].open("rb") as stream:
+        return bundles.Content.of_stream(stream, str(known[path]))
 
 
 def _answer(content: bundles.Content, path: str) -> Response:
     """The whole of it, a part of it, or that it has not changed, as the request asks."""
+    request.environ[kept.SEEN] = content.seen
     suffix = Path(path).suffix.lower()
     types = _TYPES | (_OWN_TYPES if request.endpoint == "files.static_file" else {})
     response = Response(content.data, content_type=types.get(suffix, "application/octet-stream"))
