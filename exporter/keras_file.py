@@ -1,13 +1,14 @@
 """Keras files: opened safely, written with the same bytes every time.
 
 Owns reading `.keras` and Keras `.h5` from strangers and writing `.keras`. May import
-`exporter.errors` only. Keras and TensorFlow are imported inside the functions.
+`exporter.declared` and `exporter.errors`. Keras and TensorFlow are imported inside the functions.
 """
 
 from __future__ import annotations
 
 import errno
 import json
+import math
 import os
 import re
 import shutil
@@ -21,12 +22,15 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from exporter import declared
 from exporter.errors import BadModel, BadUsage, MachineFailed
 
 if TYPE_CHECKING:
     import keras
 
 _HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
+LARGEST_ANSWER = 1 << 31
+"""Numbers that one layer may answer for one sample: 8 GiB."""
 _ZIP_DATE = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip entry can have
 _UNSAFE_HINT = "give --unsafe (unsafe=True) if you trust where the file comes from"
 # What Keras' safe mode says, of Lambda, TFSMLayer, TorchModuleWrapper and vocabulary files.
@@ -108,6 +112,7 @@ def load(
     """
     path = Path(path)
     _check_kind(path)
+    held = declared.judge(path)
     keras = import_keras()
     known, agreed = _trusted.get()
     objects = {**known, **(custom_objects or {})}
@@ -115,14 +120,45 @@ def load(
         objects = {**_operations(), **objects}
     safe = not (unsafe or agreed)
     try:
-        model = keras.saving.load_model(path, custom_objects=objects, compile=False, safe_mode=safe)
+        with declared.at_most(held, keras.Variable):
+            model = keras.saving.load_model(
+                path, custom_objects=objects, compile=False, safe_mode=safe
+            )
+    except BadModel as error:
+        raise BadModel(f"{path}: {error}") from None
     except Exception as error:  # a stranger's file makes Keras raise nearly anything
         raise BadModel(f"{path}: {_explain(error)}") from error
     if not isinstance(model, keras.Model):
         raise BadModel(
             f"{path}: a Keras model expected, a {type(model).__name__} found; save a keras.Model"
         )
+    _check_numbers(path, model)
     return model
+
+
+def _check_numbers(path: Path, model: keras.Model) -> None:
+    """Refuse weights that are no numbers, and answers that no machine could hold."""
+    import numpy as np
+
+    for weight in model.weights:
+        if "float" not in weight.dtype:
+            continue
+        values = np.asarray(weight.value)
+        if values.dtype.kind == "V":  # bfloat16, float8: not NumPy's own
+            values = values.astype(np.float32)
+        if values.size and np.isnan(values.min()):  # a NaN is the least of all
+            raise BadModel(
+                f"{path}: weight {weight.path}: numbers expected, NaN found; train it again"
+            )
+    for operation in getattr(model, "operations", ()):
+        for node in operation._inbound_nodes:
+            for tensor in node.output_tensors:
+                count = math.prod(size for size in tensor.shape if size is not None)
+                if count > LARGEST_ANSWER:
+                    raise BadModel(
+                        f"{path}: layer {operation.name!r} answers one sample with {count:,} "
+                        f"numbers; at most {LARGEST_ANSWER:,} expected"
+                    )
 
 
 def _operations() -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """The bundle's manifest: what is here, and how it was made and measured.
 
 Owns the classes that mirror `manifest.json`, reading and writing it, and comparing a folder with
-it. Imports the standard library and `exporter.errors` only, so that `exporter verify` costs
-nothing. The JSON Schema lies beside this module (`manifest.schema.json`).
+it. Imports the standard library, `exporter.{contents, json_text, errors}` only, so that
+`exporter verify` costs nothing. The JSON Schema lies beside this module (`manifest.schema.json`).
 """
 
 from __future__ import annotations
@@ -12,15 +12,18 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
+from exporter import contents, json_text
 from exporter.errors import BadBundle, MachineFailed, VerificationFailed
 
 MANIFEST_NAME = "manifest.json"
 SIGNATURE_NAME = "manifest.json.sig"
 REPORT_FOLDER = "report"
 SCHEMA_VERSION = 1
+LARGEST = 8 << 20
+"""Bytes of a manifest; the recipes' have 12,000."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,13 +150,14 @@ class Manifest:
         """
         path = Path(directory) / MANIFEST_NAME
         try:
-            text = path.read_text(encoding="utf-8")
+            with open(path, "rb") as stream:
+                text = stream.read(LARGEST + 1)
         except FileNotFoundError:
             raise BadBundle(
                 f"{directory}: no {MANIFEST_NAME} here, so this is no bundle; "
                 "give a folder that `exporter export` wrote"
             ) from None
-        except (UnicodeDecodeError, NotADirectoryError) as error:
+        except (NotADirectoryError, IsADirectoryError) as error:
             raise BadBundle(f"{path}: cannot be read as a manifest: {error}") from None
         except OSError as error:
             raise MachineFailed(f"{path}: {error.strerror}") from error
@@ -163,16 +167,16 @@ class Manifest:
             raise BadBundle(f"{path}: {error}") from None
 
     @classmethod
-    def from_json(cls, text: str) -> Manifest:
+    def from_json(cls, text: bytes | str) -> Manifest:
         """Parse a manifest; hostile until checked: paths stay inside the bundle.
 
         Raises:
             BadBundle: Malformed; the message names the key.
         """
         try:
-            document = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise BadBundle(f"not JSON: {error}") from None
+            document = json_text.parse(text, largest=LARGEST)
+        except json_text.BadText as error:
+            raise BadBundle(str(error)) from None
         return _Reader().manifest(document)
 
 
@@ -208,6 +212,34 @@ def verify(directory: Path) -> Manifest:
         faults = [f"{kind}: {', '.join(paths)}" for kind, paths in findings.items() if paths]
         raise VerificationFailed(f"{directory}: {'; '.join(faults)}; export it again", findings)
     return manifest
+
+
+def examine(directory: Path) -> Manifest:
+    """`verify`, and look into the artefacts: before anything of a stranger's bundle is opened.
+
+    Raises:
+        BadBundle: As `verify`; or an artefact's own files name others, or are damaged.
+        VerificationFailed: As `verify`.
+    """
+    manifest = verify(directory)
+    for artifact in manifest.artifacts:
+        _check_contents(Path(directory), artifact)
+    return manifest
+
+
+def _check_contents(directory: Path, artifact: Artifact) -> None:
+    """Refuse an artefact whose own files name others, or hold less or more than they say."""
+    path = directory / artifact.path
+    if artifact.format.startswith("tfjs"):
+        folder = artifact.path.rpartition("/")[0] + "/"
+        beside = {
+            file.path.removeprefix(folder.lstrip("/")): file.size_bytes
+            for file in artifact.files
+            if file.path != artifact.path
+        }
+        contents.check_tfjs(path, beside)
+    elif artifact.format == "onnx":
+        contents.check_onnx(path)
 
 
 def _walk(directory: Path) -> tuple[set[str], set[str]]:
@@ -330,11 +362,15 @@ class _Reader:
 
     def _artifact(self, item: Any, place: str) -> Artifact:
         self._want(item, dict, place)
+        path = self._path(item, place + ".")
+        files = self._files(item, "files", place + ".")
+        if path not in {file.path for file in files}:
+            raise BadBundle(f"{place}.path: one of its files expected, {path!r} found")
         return Artifact(
             format=self._text(item, "format", place + "."),
             precision=self._text(item, "precision", place + "."),
-            path=self._path(item, place + "."),
-            files=self._files(item, "files", place + "."),
+            path=path,
+            files=files,
             notes=tuple(
                 self._want(note, str, f"{place}.notes[{i}]")
                 for i, note in enumerate(self._optional(item, "notes", list, place + ".") or [])
@@ -350,6 +386,8 @@ class _Reader:
     def _file(self, item: Any, place: str) -> File:
         self._want(item, dict, place)
         size_bytes = self._get(item, "size_bytes", int, place)
+        if size_bytes < 0:
+            raise BadBundle(f"{place}size_bytes: a size expected, {size_bytes} found")
         sha256 = self._text(item, "sha256", place)
         if len(sha256) != 64 or set(sha256) - set("0123456789abcdef"):
             raise BadBundle(f"{place}sha256: 64 lower-case hex digits expected, {sha256!r} found")
@@ -357,14 +395,17 @@ class _Reader:
 
     def _path(self, item: dict[str, Any], place: str) -> str:
         path = self._text(item, "path", place)
-        parts = PurePosixPath(path).parts
-        inside = parts and not path.startswith("/") and ".." not in parts
-        if not inside or "\\" in path or "\0" in path or ":" in path or "%" in path:
+        parts = path.split("/")
+        inside = not {"", ".", ".."} & set(parts)
+        if not inside or set(path) & set("\\:%?#") or not path.isprintable():
             raise BadBundle(f"{place}path: a plain path inside the bundle expected, {path!r} found")
         return path
 
     def _text(self, item: dict[str, Any], key: str, place: str = "") -> str:
-        return self._get(item, key, str, place)
+        text: str = self._get(item, key, str, place)
+        if not all(letter.isprintable() or letter in "\n\t" for letter in text):
+            raise BadBundle(f"{place}{key}: printable text expected, {text[:80]!a} found")
+        return text
 
     def _get(self, item: dict[str, Any], key: str, kind: type, place: str = "") -> Any:
         if key not in item:

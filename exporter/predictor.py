@@ -13,8 +13,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from exporter import runtimes
-from exporter.errors import BadBundle, BadPicture, BadUsage, PackageMissing
-from exporter.manifest import Artifact, Manifest, verify
+from exporter.errors import BadBundle, BadPicture, BadUsage, PackageMissing, RuntimeCrashed
+from exporter.manifest import Artifact, Manifest, examine
 
 if TYPE_CHECKING:
     import numpy as np
@@ -54,7 +54,7 @@ class Predictor:
     """
 
     def __init__(self, directory: Path, runtime: str, backend: str | None = None) -> None:
-        self.manifest = verify(directory)
+        self.manifest = examine(directory)
         engine = runtimes.get(runtime)
         backend = backend or engine.backends[0]
         if backend not in engine.backends:
@@ -66,7 +66,11 @@ class Predictor:
         self._stack = ExitStack()
         with ExitStack() as starting:
             started = starting.enter_context(engine.start())
-            self._session = started.open(directory, self.manifest, self.artifact, backend)
+            try:
+                self._session = started.open(directory, self.manifest, self.artifact, backend)
+            except RuntimeCrashed as error:
+                # Its files are those of the manifest: the bundle itself is no good.
+                raise BadBundle(f"{directory}: {error}; export it again") from error
             starting.callback(self._session.close)
             self._stack = starting.pop_all()
         self.ran_on = self._session.ran_on

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -24,6 +25,9 @@ from exporter.toml_lines import Place, dotted, line_of, locate
 RECIPES_FOLDER = Path(__file__).parent / "recipes"
 DATA_SETS = ("mnist", "digits")
 SCHEDULES = ("cosine", "constant")
+LARGEST = 64 << 10
+"""Bytes of a recipe; the packaged ones have under 3,000."""
+_DOTTED = re.compile(r"(?<![\w\"'-])(?:[\w\"'-]++[ \t]*+\.[ \t]*+){32}")
 PUBLISHED_SPLITS = ("test", "validation")
 
 
@@ -236,7 +240,11 @@ def load(name_or_path: str | Path) -> Recipe:
             )
         path = RECIPES_FOLDER / f"{name_or_path}.toml"
     try:
-        text = path.read_bytes().decode("utf-8")
+        with open(path, "rb") as stream:
+            data = stream.read(LARGEST + 1)
+        if len(data) > LARGEST:
+            raise BadRecipe(f"{path}: at most {LARGEST:,} bytes of a recipe expected, more found")
+        text = data.decode("utf-8")
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         raise BadRecipe(
             f"{path}: no such recipe file; known recipes: {', '.join(names())}"
@@ -254,9 +262,11 @@ def parse(text: str, path: Path) -> Recipe:
     Raises:
         BadRecipe: Malformed; the message names file, line and key.
     """
+    if _DOTTED.search(text):  # a dot costs the square of the dots before it
+        raise BadRecipe(f"{path}: keys of a few parts expected, one of dozens found")
     try:
         document = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # of a number too long: ValueError
         raise BadRecipe(f"{path}: not TOML: {error}") from None
     lines = locate(text)
     return _Table(document, (), path, lines).recipe()

@@ -66,7 +66,12 @@ def _fail(message: str, code: int) -> NoReturn:
 
         traceback.print_exc()
     click.secho("error: ", fg="red", bold=True, nl=False, err=True)
-    click.echo(" ".join(message.split()), err=True)
+    # A stranger's file may have put escape sequences of a terminal into a name.
+    line = "".join(
+        letter if letter.isprintable() else f"\\x{ord(letter):02x}"
+        for letter in " ".join(message.split())
+    )
+    click.echo(line, err=True)
     sys.exit(code)
 
 

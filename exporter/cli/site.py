@@ -30,6 +30,10 @@ def site(
     bundles: tuple[Path, ...], output: Path, single_file: bool, as_json: bool
 ) -> None:  # fmt: skip
     """Freeze the page with the BUNDLEs into files for GitHub Pages or any other static host."""
+    from exporter.manifest import examine
+
+    for bundle in bundles:
+        examine(bundle)
     # By name, when it is asked for: the page stands above the toolkit, which needs no Flask.
     module, function = ("web.single", "write") if single_file else ("web.freeze", "freeze")
     written = getattr(import_module(module), function)(bundles, output)

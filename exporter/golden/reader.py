@@ -1,16 +1,16 @@
 """Reads `golden.json` from strangers: every key is checked before it is used.
 
-May import `exporter.golden`, `exporter.manifest` and `exporter.errors`.
+May import `exporter.golden`, `exporter.manifest`, `exporter.json_text` and `exporter.errors`.
 """
 
 from __future__ import annotations
 
-import json
 import math
 from typing import Any
 
 import numpy as np
 
+from exporter import json_text
 from exporter.errors import BadBundle
 from exporter.golden import (
     DTYPES,
@@ -35,9 +35,9 @@ def read(text: str) -> Golden:
         BadBundle: Malformed; the message names the place.
     """
     try:
-        document = json.loads(text, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
-        raise BadBundle(f"golden.json: not JSON: {error}") from None
+        document = json_text.parse(text)
+    except json_text.BadText as error:
+        raise BadBundle(f"golden.json: {error}") from None
     _want(document, dict, "golden.json")
     if document.get("schema") != SCHEMA_VERSION:
         raise BadBundle(f"schema: {SCHEMA_VERSION} expected, {document.get('schema')!r} found")
@@ -64,11 +64,6 @@ def read(text: str) -> Golden:
         tolerance=tolerance,
         strides=tuple(stride for _, stride in outputs),
     )
-
-
-def _refuse_constant(text: str) -> None:
-    """Python would read what no JSON parser of a browser does."""
-    raise ValueError(f"{text} is no number of JSON")
 
 
 def _input(item: Any, place: str) -> tuple[TensorSpec, tuple[int, ...]]:

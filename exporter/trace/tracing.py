@@ -102,7 +102,7 @@ def trace_bundle(
 
 def _remarks(directory: Path) -> tuple[str, ...]:
     try:
-        manifests.verify(directory)
+        manifests.examine(directory)
     except VerificationFailed as error:
         return (f"traced as it is, though it is not as published: {error}",)
     return ()
