@@ -108,7 +108,7 @@ class Call:
 
     Attributes:
         path: How the calls are nested, without the outermost model ("encoder/dense"): the scope
-            that the layer's nodes bear in a graph, too. Operations have no scope of their own.
+            that its nodes bear in a graph, too.
         operation: The layer or operation.
         inner: Called by another layer that is no model: no node of a functional graph.
         args, kwargs: As they were given.
@@ -165,8 +165,6 @@ def recorded(model: keras.Model) -> Iterator[list[Call]]:
                 depth -= not is_model
             if not is_model:
                 below = path.partition("/")[2]
-                if not isinstance(operation, keras.Layer):
-                    below = f"{below}/{operation.name}".lstrip("/")
                 outputs = tuple(keras.tree.flatten(result))
                 calls.append(Call(below, operation, depth > 0, args, kwargs, outputs))
             return result

@@ -1,8 +1,9 @@
 """Name scopes: every Keras layer gets one that TensorFlow accepts, and that says whose it is.
 
 Layer names may hold spaces, colons and letters that TensorFlow refuses in a graph, and Keras'
-scopes are numbered anew in every trace. Within `layer_scopes` a layer's scope is its path. May
-import `exporter.keras_file` only.
+scopes are numbered anew in every trace. Within `layer_scopes` a layer's scope is its path, and an
+operation of a functional graph (`keras.ops`), which has none in Keras, gets one in the same way.
+May import `exporter.keras_file` only.
 """
 
 from __future__ import annotations
@@ -26,17 +27,18 @@ def plain(name: str) -> str:
 
 @contextmanager
 def layer_scopes() -> Iterator[dict[str, tuple[str, str]]]:
-    """While the block runs, scopes are paths; yields scope -> (layer's path, layer's class)."""
+    """While the block runs, scopes are paths; yields scope -> (path, class) of what is called."""
     outer = _active.get()
     if outer is not None:
         yield outer
         return
-    import_keras()
+    keras = import_keras()
     # Private, and the only place: keras.src.backend.tensorflow.core.name_scope hands the bare
     # layer name to tf.name_scope. Seen with Keras 3.15.1.
     from keras.src.backend.tensorflow.core import name_scope
 
     original = name_scope.__init__
+    original_call = keras.Operation.__call__
     layers: dict[str, tuple[str, str]] = {}
 
     def initialize(self: Any, name: str, **options: Any) -> None:
@@ -44,11 +46,19 @@ def layer_scopes() -> Iterator[dict[str, tuple[str, str]]]:
         self.name = name
         self._tf_name_scope = _Scope(self.caller, layers)
 
+    def call(self: Any, *args: Any, **options: Any) -> Any:
+        if isinstance(self, keras.Layer) or not self._inbound_nodes:
+            return original_call(self, *args, **options)
+        with name_scope(self.name, caller=self):
+            return original_call(self, *args, **options)
+
     token = _active.set(layers)
     name_scope.__init__ = initialize
+    keras.Operation.__call__ = call
     try:
         yield layers
     finally:
+        keras.Operation.__call__ = original_call
         name_scope.__init__ = original
         _active.reset(token)
 

@@ -154,7 +154,7 @@ class Tracer:
                 call.arrays[0].shape if call.outputs else (), tensor, reason=_NO_TENSOR,
             )  # fmt: skip
             if not tensor:
-                if call.is_layer:  # an operation's scope is that of the layer around it
+                if call.is_layer:  # an operation may become part of another node
                     layers.append(blank)
                 continue
             spec = meanings.get(tensor)
