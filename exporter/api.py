@@ -7,6 +7,7 @@ line's (`exporter.cli`, `exporter.tables`).
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from exporter import jobs, pipeline, signing
 from exporter import manifest as manifests
-from exporter.errors import MachineFailed
+from exporter.errors import BadUsage, DataMissing, MachineFailed
 from exporter.manifest import Manifest
 from exporter.parity import ParityReport, Samples
 from exporter.pipeline import GOLDEN_NAME, Progress
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     import keras
     import numpy as np
 
+    from exporter.contest import Contest
     from exporter.evaluate import Evaluation
     from exporter.predictor import Answer, Predictor
     from exporter.source import Source
@@ -306,6 +308,63 @@ def evaluate(
         page = evaluation.write_pictures(measured, history, folder)
         found.append(Evaluated(name, measured, page))
     return found
+
+
+def compare_bundles(
+    paths: Sequence[Path],
+    data: str | None,
+    pens: Path | None,
+    runtimes: Sequence[str] | None,
+    on_progress: Progress,
+) -> Contest:
+    """Measure several bundles side by side, and write each one's part into its `report/`.
+
+    Args:
+        paths: Folders of bundles; verified first.
+        data: Name or path of the data set that is read; None: MNIST where it is at hand, else
+            accuracies are those that were recorded when the models were trained.
+        pens: A file of pen digits; None: the one that PEN_DIGITS_PATH names, else the drawn
+            digits of the golden vectors stand in.
+        runtimes: Where to time; by default those that run on every machine.
+        on_progress: Told what is going on.
+
+    Raises:
+        BadUsage: Two bundles have one name.
+        ExporterError: See `exporter.measuring.measure`.
+    """
+    from exporter import contest, measuring
+    from exporter import data as datasets
+    from exporter import pens as pen_digits
+
+    bundles: dict[str, tuple[Path, Manifest]] = {}
+    for path in paths:
+        manifest = verify(path)
+        if manifest.name in bundles:
+            raise BadUsage(
+                f"{path}: a second bundle named {manifest.name!r} beside "
+                f"{bundles[manifest.name][0]}; name the one or the other"
+            )
+        bundles[manifest.name] = (path, manifest)
+    try:
+        dataset = datasets.load(data or "mnist")
+    except DataMissing:
+        if data is not None:
+            raise
+        dataset = None
+    named = pens or (Path(text) if (text := os.environ.get("PEN_DIGITS_PATH")) else None)
+    on_progress("reading pen digits")
+    digits = pen_digits.read(named) if named else pen_digits.stand_in()
+    found = measuring.measure(
+        bundles, dataset, digits, runtime_names=runtimes, on_progress=on_progress
+    )
+    unwritten = []
+    for name, (folder, _) in bundles.items():
+        try:
+            contest.write_document(found, name, folder)
+        except MachineFailed as error:
+            # What was measured is told all the same: a bundle may lie where nobody may write.
+            unwritten.append(f"report: {error}")
+    return replace(found, missing=(*found.missing, *unwritten))
 
 
 def _folder_name(name: str) -> str:

@@ -69,14 +69,18 @@ def recommend(manifest: Manifest) -> Artifact | None:
         if artifact.format in RUNTIME_BYTES
         and (classes or artifact.precision in EXACT_ENOUGH_FOR_VALUES)
     ]
-    tiny = {row["artifact"] for row in manifest.parity if row["runtime"] == "tiny-node"}
 
     def cost(artifact: Artifact) -> tuple[int, float]:
-        code = TINY_BYTES if artifact.id in tiny else RUNTIME_BYTES[artifact.format]
         step = LARGEST_STEP.get(artifact.precision, LARGEST_STEP["uint8"])
-        return artifact.size_bytes + code, step
+        return artifact.size_bytes + code_bytes(manifest, artifact), step
 
     return min(able, key=cost, default=None)
+
+
+def code_bytes(manifest: Manifest, artifact: Artifact) -> int:
+    """What a page fetches besides an artefact to run it: the smallest runtime that can."""
+    tiny = {row["artifact"] for row in manifest.parity if row["runtime"] == "tiny-node"}
+    return TINY_BYTES if artifact.id in tiny else RUNTIME_BYTES[artifact.format]
 
 
 def why(manifest: Manifest) -> str:

@@ -22,6 +22,7 @@ from exporter.parity import ParityReport, Row
 from exporter.shipping import Offer
 
 if TYPE_CHECKING:
+    from exporter.contest import Contest
     from exporter.pipeline import Result
     from exporter.predictor import Answer
     from exporter.recipe import Recipe
@@ -285,6 +286,40 @@ def show_evaluations(evaluations: Sequence[tuple[str, Any]]) -> None:
         console.print(classes)
         console.print()
         console.print(_confusions(evaluations[0][1]))
+
+
+def show_contest(contest: Contest) -> None:
+    """Every artefact of several bundles, and which to ship."""
+    console = new_console()
+    right = ("gzipped", "to fetch", "accuracy", "pens", "drawings", *contest.places)
+    pens = "pens" if contest.pens_are_real else "drawings"
+    table = new_table(
+        "model", "artefact", "gzipped", "to fetch", "accuracy", pens, *contest.places, right=right
+    )
+    chosen = contest.choice()
+    before = ""
+    for entrant in contest.entrants:
+        accuracy = f"{entrant.tested:.2%}" if entrant.tested is not None else ""
+        if entrant.accuracy is None and accuracy:
+            accuracy = f"({accuracy})"
+        times = [entrant.latencies_ms.get(place) for place in contest.places]
+        table.add_row(
+            "" if entrant.bundle == before else escape(entrant.bundle),
+            escape(entrant.artifact), size(entrant.gzip_bytes), size(entrant.fetch_bytes),
+            accuracy, "" if entrant.pens is None else f"{entrant.pens:.2%}",
+            *("" if ms is None else f"{ms:.2g} ms" for ms in times),
+            style="bold green" if entrant == chosen else None,
+        )  # fmt: skip
+        before = entrant.bundle
+    console.print(table)
+    if any(e.accuracy is None and e.recorded is not None for e in contest.entrants):
+        console.print("(accuracy): as recorded by Keras in float32 when the model was trained")
+    if chosen is not None:
+        console.print(f"[bold]ship {escape(chosen.id)}[/]: {contest.why()}", soft_wrap=True)
+    else:
+        console.print(f"[yellow]{contest.why()}[/]", soft_wrap=True)
+    for line in contest.missing:
+        console.print(f"[yellow]{escape(line)}[/]", soft_wrap=True)
 
 
 def _confusions(found: Any) -> Table:

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
-from exporter.cli.shell import data_option, json_option, print_json, progress, tables
+from exporter.cli.shell import (
+    data_option,
+    json_option,
+    listed,
+    print_json,
+    progress,
+    tables,
+)
+from exporter.errors import BadUsage, DataMissing
 
 
 @click.command(epilog="Example: exporter recipes --json")
@@ -80,25 +89,72 @@ def train(
         click.echo(f"pictures: {directory / 'report' / 'evaluation.html'}")
 
 
-@click.command(epilog="Example: exporter evaluate models/mlp-128-64 --data mnist --json")
+@click.command(
+    epilog="Examples: exporter evaluate models/mlp-128-64 --data mnist --json; "
+    "exporter evaluate models/* --pens pens.jsonl.gz"
+)
 @click.argument(
     "paths", metavar="BUNDLE|MODEL...", nargs=-1, required=True, type=click.Path(path_type=Path)
 )
 @data_option
 @click.option(
+    "--pens", metavar="PATH", type=click.Path(path_type=Path),
+    help="Several bundles: drawn digits to read as well (JSON lines of label and strokes); "
+    "PEN_DIGITS_PATH by default.",
+)  # fmt: skip
+@click.option(
+    "--runtimes",
+    metavar="NAME,...",
+    help="Several bundles: where to time them; by default where every machine can.",
+)
+@click.option(
     "-o", "--output", type=click.Path(path_type=Path),
     help="Folder for the pictures; out/evaluation/NAME by default.",
 )  # fmt: skip
 @json_option
-def evaluate(paths: tuple[Path, ...], data: str | None, output: Path | None, as_json: bool) -> None:
-    """Accuracy, loss, precision/recall/F1 per class, confusion matrix and worst mistakes."""
+def evaluate(
+    paths: tuple[Path, ...], data: str | None, pens: Path | None, runtimes: str | None,
+    output: Path | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Accuracy, loss, precision/recall/F1 per class, confusion matrix and worst mistakes.
+
+    Several bundles are compared as well: what each artefact weighs, reads and takes, in one table
+    and one plot, and which of all to ship.
+    """
     from exporter import api
 
+    bundles = len(paths) > 1 and all(path.is_dir() for path in paths)
+    if not bundles and (pens or runtimes):
+        raise BadUsage("--pens and --runtimes: two bundles or more expected, to be compared")
+    contest = unread = None
+    results: list[api.Evaluated] = []
     with progress("evaluating", as_json) as tell:
-        results = api.evaluate(paths, data or "mnist", output, tell)
+        try:
+            results = api.evaluate(paths, data or "mnist", output, tell)
+        except DataMissing as error:
+            # Several bundles can be compared by what is recorded in them.
+            if data is not None or not bundles:
+                raise
+            unread = error
+        if bundles:
+            contest = api.compare_bundles(paths, data, pens, listed(runtimes), tell)
+    document: dict[str, Any] = {r.name: r.evaluation.to_json() for r in results}
+    page = None
+    if contest is not None:
+        from exporter import contest_page
+
+        page = contest_page.write(contest, (output or Path("out") / "evaluation") / "comparison")
+        document["comparison"] = contest.to_json() | {"page": str(page)}
     if as_json:
-        print_json({result.name: result.evaluation.to_json() for result in results})
+        print_json(document)
         return
-    tables().show_evaluations([(result.name, result.evaluation) for result in results])
+    if results:
+        tables().show_evaluations([(result.name, result.evaluation) for result in results])
     for result in results:
         click.echo(f"pictures: {result.page}")
+    if contest is not None:
+        click.echo()
+        tables().show_contest(contest)
+        click.echo(f"plot:     {page}")
+    if unread is not None:
+        click.echo(f"not evaluated: {unread}", err=True)

@@ -103,19 +103,18 @@ class Search:
         held = datasets.split(self.dataset.x_train, self.dataset.y_train)
         # A trial cannot look at the test set: it is not given it.
         blind = replace(self.dataset, x_test=held[2], y_test=held[3])
-        while len(self.trials("COMPLETE", "PRUNED")) < self.wanted:
-            if self.deadline is not None and time.monotonic() >= self.deadline:
-                return "timeout"
-            try:
+        try:
+            while len(self.trials("COMPLETE", "PRUNED")) < self.wanted:
+                if self.deadline is not None and time.monotonic() >= self.deadline:
+                    return "timeout"
                 self.study.optimize(lambda trial: self._objective(trial, blind), n_trials=1)
-            except (KeyboardInterrupt, _OutOfTime) as stop:
-                self._give_up_mine()
-                return "interrupted" if isinstance(stop, KeyboardInterrupt) else "timeout"
-            finally:
                 _forget_models()
-            if self.best is not None:
-                with written.alone(self.directory):
-                    self.write_recipe()
+                if self.best is not None:
+                    with written.alone(self.directory):
+                        self.write_recipe()
+        except (KeyboardInterrupt, _OutOfTime) as stop:
+            self._give_up_mine()
+            return "interrupted" if isinstance(stop, KeyboardInterrupt) else "timeout"
         return "trials"
 
     def _objective(self, trial: optuna.Trial, blind: Dataset) -> float:
@@ -185,7 +184,13 @@ class Search:
         """The trial that was interrupted waits to be tried again."""
         mine = [t for t in self.trials("RUNNING", "FAIL")
                 if t.user_attrs.get(study.WORKER) == study.worker()]  # fmt: skip
-        study.give_up(self.study, max(mine, key=lambda trial: trial.number))
+        if mine and mine[-1].number not in self._again():
+            study.give_up(self.study, mine[-1])
+
+    def _again(self) -> set[int]:
+        """The trials whose values wait to be tried again, or were."""
+        every = self.study.get_trials(deepcopy=False)
+        return {trial.user_attrs["again"] for trial in every if "again" in trial.user_attrs}
 
     def trials(self, *states: str) -> list[optuna.trial.FrozenTrial]:
         """Those of all processes that are in one of these states."""

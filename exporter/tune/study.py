@@ -92,9 +92,10 @@ def _storage(storage: str | Path) -> Any:
     from optuna.storages.journal import JournalFileBackend
 
     if "://" in str(storage):
-        again = storages.RetryHeartbeatStaleTrialCallback(max_retry=None)
         return storages.RDBStorage(
-            str(storage), heartbeat_interval=HEARTBEAT_SECONDS, heartbeat_stale_trial_callback=again
+            str(storage),
+            heartbeat_interval=HEARTBEAT_SECONDS,
+            heartbeat_stale_trial_callback=give_up,
         )
     path = Path(storage)
     try:

@@ -25,12 +25,10 @@ DIGITS = 4
 
 def rounded(value: Any, found: Range) -> Any:
     """A suggested value as it is written: few digits, and still within the range."""
-    if type(value) is not float:
+    if found.choices or found.whole:
         return value
-    near = float(f"{value:.{DIGITS}g}")
-    assert found.low is not None
-    assert found.high is not None
-    return float(min(max(near, found.low), found.high))
+    low, high = found.ends
+    return float(min(max(float(f"{value:.{DIGITS}g}"), low), high))
 
 
 def changed(text: str, values: Mapping[tuple[str, ...], Any]) -> str:

@@ -1,0 +1,222 @@
+"""Measures artefacts of several bundles side by side: accuracy, pen digits, time of one answer.
+
+Owns in which order they are asked. All artefacts that a runtime takes are open at once and answer
+in turns, so that a busy machine slows all alike. May import `exporter.{contest, data, pens,
+runtimes, manifest, errors}`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+
+from exporter import contest, runtimes
+from exporter.contest import Contest, Entrant
+from exporter.data import Dataset, as_input
+from exporter.errors import BadBundle, BadUsage, UnsupportedModel
+from exporter.manifest import Artifact, Manifest
+from exporter.pens import PenDigits
+
+BACKENDS = ("cpu", "wasm", "js")
+"""Whatever machine a page runs on has these; a GPU's speed here says little of another's."""
+WARM_UP, ROUNDS, CALLS = 5, 15, 3
+BATCH = 250
+BESIDE_BYTES = 64_000_000
+"""Artefacts that are open at once weigh no more than this together."""
+
+Progress = Callable[[str], None]
+Bundles = Mapping[str, tuple[Path, Manifest]]
+
+
+def measure(
+    bundles: Bundles,
+    dataset: Dataset | None,
+    pens: PenDigits,
+    *,
+    runtime_names: Sequence[str] | None = None,
+    on_progress: Progress = lambda _: None,
+) -> Contest:
+    """Everything that can be measured here of every artefact.
+
+    Args:
+        bundles: Name -> folder and manifest.
+        dataset: Its test part is read by every artefact; None: accuracies are those recorded.
+        pens: Read by every artefact that takes pictures of digits.
+        runtime_names: Where to time; by default those that run on every machine.
+        on_progress: Told what is being measured.
+
+    Raises:
+        BadBundle: A bundle holds no classifier of 28 × 28 numbers, or nothing for the web.
+        RuntimeCrashed: A runtime does not open or run an artefact that was published.
+    """
+    for name, (_, manifest) in bundles.items():
+        _refuse(name, manifest)
+    names = list(runtime_names or [n for n in runtimes.NAMES if runtimes.get(n).everywhere])
+    found = {
+        (name, entrant.artifact): replace(entrant, bundle=name)
+        for name, (folder, manifest) in bundles.items()
+        for entrant in contest.entrants_of(manifest, folder)
+    }
+    missing: list[str] = []
+    for name in names:
+        runtime = runtimes.get(name)
+        if runtime.name == "keras":
+            continue
+        # The first that takes an artefact reads all digits with it: the slowest last.
+        for backend in sorted(runtime.backends, key=lambda backend: backend == "cpu"):
+            if backend not in BACKENDS:
+                missing.append(f"{name} {backend}: not timed: a GPU's speed here is no page's")
+            elif reason := runtime.missing(backend):
+                missing.append(f"{name} {backend}: not timed: {reason}")
+            else:
+                _measure_on(runtime, backend, bundles, found, dataset, pens, on_progress)
+    if dataset is None:
+        missing.append(
+            "accuracy: not measured here; what is told is what Keras reached in float32 when the "
+            "model was trained"
+        )
+    if not pens.real:
+        missing.append(
+            f"pen digits: none given (--pens, PEN_DIGITS_PATH); {len(pens.labels)} {pens.name} "
+            "stand in, which are too few to choose by"
+        )
+    unread = [e.id for e in found.values() if dataset is not None and e.accuracy is None]
+    if unread:
+        missing.append(f"accuracy: no runtime at hand opens {', '.join(unread)}")
+    return Contest(
+        entrants=tuple(sorted(found.values(), key=_order(list(bundles)))),
+        data="" if dataset is None else dataset.name,
+        samples=0 if dataset is None else len(dataset.x_test),
+        pens=pens.name,
+        pen_digits=len(pens.labels),
+        pens_are_real=pens.real,
+        missing=tuple(missing),
+    )
+
+
+def _order(names: Sequence[str]) -> Callable[[Entrant], tuple[int, int]]:
+    return lambda entrant: (names.index(entrant.bundle), entrant.fetch_bytes)
+
+
+def _refuse(name: str, manifest: Manifest) -> None:
+    inputs, outputs = manifest.inputs, manifest.outputs
+    sizes = [size or 0 for spec in inputs for size in spec.shape[1:]]
+    if len(inputs) != 1 or len(outputs) != 1 or int(np.prod(sizes)) != 28 * 28:
+        raise BadBundle(
+            f"{name}: a model that takes 28 × 28 numbers and answers one per class expected; "
+            "evaluate it alone, on its own data"
+        )
+    if not contest.for_the_web(manifest):
+        raise BadBundle(f"{name}: no artefact for the web in it; nothing to ship")
+
+
+def _measure_on(
+    runtime: runtimes.Runtime, backend: str, bundles: Bundles,
+    found: dict[tuple[str, str], Entrant], dataset: Dataset | None, pens: PenDigits,
+    on_progress: Progress,
+) -> None:  # fmt: skip
+    taken = [
+        (name, artifact)
+        for name, (_, manifest) in bundles.items()
+        for artifact in contest.for_the_web(manifest)
+        if artifact.format in runtime.formats
+    ]
+    place = f"{runtime.name} {backend}"
+    with ExitStack() as started:
+        engine = started.enter_context(runtime.start())
+        for group in _groups(taken):
+            with ExitStack() as opened:
+                sessions = {}
+                for name, artifact in group:
+                    folder, manifest = bundles[name]
+                    on_progress(f"{place}: {name} {artifact.id}")
+                    try:
+                        session = engine.open(folder, manifest, artifact, backend)
+                    except UnsupportedModel:
+                        continue  # a runtime for some models only
+                    opened.callback(session.close)
+                    sessions[name, artifact.id] = (session, manifest)
+                for key, (session, manifest) in sessions.items():
+                    entrant = found[key]
+                    if entrant.pens is None:
+                        on_progress(f"{place}: {entrant.id} reads")
+                        found[key] = _read(entrant, session, manifest, dataset, pens)
+                on_progress(f"{place}: times")
+                for key, milliseconds in _times(sessions, pens).items():
+                    known = {**found[key].latencies_ms, place: milliseconds}
+                    found[key] = replace(found[key], latencies_ms=known)
+
+
+def _groups(taken: Sequence[tuple[str, Artifact]]) -> Iterator[list[tuple[str, Artifact]]]:
+    """In the order given, each group no larger than BESIDE_BYTES, unless it is one alone."""
+    group: list[tuple[str, Artifact]] = []
+    for item in taken:
+        if group and sum(a.size_bytes for _, a in [*group, item]) > BESIDE_BYTES:
+            yield group
+            group = []
+        group.append(item)
+    if group:
+        yield group
+
+
+def _read(
+    entrant: Entrant, session: runtimes.Session, manifest: Manifest, dataset: Dataset | None,
+    pens: PenDigits,
+) -> Entrant:  # fmt: skip
+    """The shares of the test set and of the pen digits that it reads as what they are."""
+    labels = list(manifest.labels or map(str, range(manifest.outputs[0].shape[-1] or 0)))
+    read = _share(session, manifest, labels, pens.pictures, pens.labels, pens.name)
+    accuracy = None
+    if dataset is not None:
+        pictures = as_input(dataset.x_test)
+        accuracy = _share(session, manifest, labels, pictures, dataset.y_test, dataset.name)
+    return replace(entrant, accuracy=accuracy, pens=read)
+
+
+def _share(
+    session: runtimes.Session, manifest: Manifest, labels: Sequence[str], pictures: np.ndarray,
+    truth: np.ndarray, name: str,
+) -> float:  # fmt: skip
+    known = {label: index for index, label in enumerate(labels)}
+    if not {str(label) for label in np.unique(truth)} <= set(known):
+        raise BadUsage(
+            f"{manifest.name}: {name} has labels {', '.join(map(str, np.unique(truth)))}, the "
+            f"model {', '.join(labels)}; evaluate it on its own data"
+        )
+    spec = manifest.inputs[0]
+    fixed = spec.shape[0]
+    size = fixed or BATCH
+    right = 0
+    for start in range(0, len(pictures), size):
+        # The last batch is filled up by the first pictures, and their answers left out.
+        index = np.arange(start, start + size) % len(pictures)
+        shape = (size, *(int(n or 1) for n in spec.shape[1:]))
+        batch = np.ascontiguousarray(pictures[index].reshape(shape), dtype=spec.dtype)
+        [outputs] = session.predict([batch])
+        keep = min(size, len(pictures) - start)
+        answers = [labels[i] for i in np.asarray(outputs).reshape(size, -1).argmax(axis=1)[:keep]]
+        right += sum(a == str(t) for a, t in zip(answers, truth[start : start + keep], strict=True))
+    return round(right / len(pictures), contest.DECIMALS)
+
+
+def _times(
+    sessions: Mapping[tuple[str, str], tuple[runtimes.Session, Manifest]], pens: PenDigits
+) -> dict[tuple[str, str], float]:
+    """Median ms of one answer to one picture: all in turns, round after round."""
+    times: dict[tuple[str, str], list[float]] = {key: [] for key in sessions}
+    for turn in range(-1, ROUNDS):
+        for key, (session, manifest) in sessions.items():
+            spec = manifest.inputs[0]
+            shape = (spec.shape[0] or 1, *(int(size or 1) for size in spec.shape[1:]))
+            picture = pens.pictures[max(turn, 0) % len(pens.pictures)].ravel()
+            batch = np.resize(picture, shape).astype(spec.dtype)
+            calls = [[batch]] * (WARM_UP if turn < 0 else CALLS)
+            spent = [ms for _, ms in session.predict_each(iter(calls))]
+            if turn >= 0:
+                times[key] += spent
+    return {key: median(spent) for key, spent in times.items()}
