@@ -107,10 +107,12 @@ class Bench:
                 row, ran_on=session.ran_on, cold_start_ms=cold_start_ms,
                 bytes_fetched=session.bytes_fetched,
             )  # fmt: skip
+            seconds_of = self._costs(session)
             share = GPU_SHARE if backend in gates.GPU_BACKENDS else 1.0
+            left = share * self.budget_seconds - (time.perf_counter() - begun)
             turns = schedule.plan(
                 self.sample_sets, artifact.precision, backend, fixed_batch=self.fixed_batch,
-                seconds_of=self._costs(session), budget_seconds=share * self.budget_seconds,
+                seconds_of=seconds_of, budget_seconds=max(left, 0.0),
             )  # fmt: skip
             return [self._row(session, row, turn) for turn in turns]
         except ExporterError as error:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
@@ -27,18 +27,20 @@ from exporter.judgement import judge
 from exporter.keras_file import trusting
 from exporter.manifest import Artifact, Manifest
 from exporter.parity import ParityReport, Row, Samples
+from exporter.samples import answers as keras_answers
 from exporter.samples import stored_answers
 
 if TYPE_CHECKING:
     from exporter.golden import Golden
     from exporter.source import Source
 
-BUDGET_SECONDS = 20.0
-"""How long one artefact may take on one backend; a big model is given fewer samples."""
+BUDGET_SECONDS, BUDGET_OF_BIG_SECONDS = 20.0, 5.0
+"""How long one artefact may take on one backend, opening it included; a big model is given fewer
+samples. Of what is opened two dozen times, each time costs seconds."""
 
 PIECE = 1 << 24
 """Bytes of a weight that are compared at once."""
-BESIDE_BYTES = 64_000_000
+BIG_BYTES = 64_000_000
 """Larger artefacts run one after another: a browser and Node would each hold one of them."""
 
 _DESCRIBED = ("inputs", "outputs", "labels", "preprocessing")
@@ -56,6 +58,7 @@ def compare(
     artifacts: Sequence[Artifact] | None = None,
     budget_seconds: float = BUDGET_SECONDS,
     on_progress: Progress = lambda _: None,
+    on_model_done: Callable[[], None] = lambda: None,
 ) -> ParityReport:
     """Compare a bundle's artefacts with Keras.
 
@@ -69,6 +72,8 @@ def compare(
         artifacts: Which artefacts; all by default.
         budget_seconds: Per artefact and backend.
         on_progress: Told what is being run, for people.
+        on_model_done: Called when nothing but the files is looked at any more: `source.model` may
+            go, to make room for the runtimes.
 
     Returns:
         A report with at least one row for each artefact and each backend that takes it.
@@ -83,6 +88,8 @@ def compare(
         if golden is not None:
             rows.append(_golden_row(golden, manifest, sample_sets))
         tell = _one_at_a_time(on_progress)
+        if _largest_bytes(chosen) > BIG_BYTES:
+            budget_seconds = min(budget_seconds, BUDGET_OF_BIG_SECONDS)
         benches = []
         for name in runtime_names or runtimes.NAMES:
             runtime = runtimes.get(name)
@@ -90,12 +97,18 @@ def compare(
             if mine:
                 bench = Bench(directory, manifest, runtime, sample_sets, budget_seconds, tell)
                 benches.append((bench, mine))
-        rows += run_all(benches, started)
         if any(gates.HALF_BACKENDS & set(bench.runtime.backends) for bench, _ in benches):
             tell("the ranges of all layers")
             half_float = activations.half_float(source, sample_sets)
+        on_model_done()
+        rows += run_all(benches, started)
+        why = "" if source.model is None else _why_unequal(source, sample_sets, rows)
     for bench, _ in benches:
         answers |= bench.answers
+    if why:
+        told = {row: _with_reason(row, why) for row in rows}
+        rows = [told[row] for row in rows]
+        answers = {told[row]: found for row, found in answers.items()}
     order = {
         (name, backend): (number, index)
         for number, name in enumerate(runtimes.NAMES)
@@ -151,8 +164,44 @@ def run_all(benches: Benches, started: ExitStack) -> list[Row]:
 
 
 def _fit_beside_each_other(benches: Benches) -> bool:
-    sizes = (sum(file.size_bytes for file in item.files) for _, mine in benches for item in mine)
-    return (os.cpu_count() or 1) > 1 and max(sizes) <= BESIDE_BYTES
+    largest = max(_largest_bytes(mine) for _, mine in benches)
+    return (os.cpu_count() or 1) > 1 and largest <= BIG_BYTES
+
+
+def _largest_bytes(artifacts: Sequence[Artifact]) -> int:
+    return max((sum(file.size_bytes for file in item.files) for item in artifacts), default=0)
+
+
+def _why_unequal(source: Source, sample_sets: Sequence[Samples], rows: Sequence[Row]) -> str:
+    """What is the matter with the model itself, where a row failed; "" where nothing is found.
+
+    Keras is judged by the very gate: each sample alone against the same samples in a batch.
+    """
+    if not any(_has_wrong_numbers(row) for row in rows):
+        return ""
+    gate = gates.gate_for("float32", "cpu", pictures=False)
+    meanings = [spec.meaning or "values" for spec in source.outputs]
+    for samples in sample_sets:
+        if samples.golden and not samples.each_alone and source.inputs[0].shape[0] is None:
+            found = judge(samples, keras_answers(source, samples.inputs, chunk=1), meanings, gate)
+            if found.reason:
+                return (
+                    "Keras itself answers a sample alone otherwise than in a batch "
+                    f"({samples.name}: {found.reason}): the model looks at the whole batch, so it "
+                    "has no one right answer to a sample; let each depend on its own sample alone"
+                )
+    return ""
+
+
+def _with_reason(row: Row, why: str) -> Row:
+    """A row that failed on its numbers, with what is the matter with the model itself."""
+    return replace(row, reason=f"{row.reason}; {why}") if _has_wrong_numbers(row) else row
+
+
+def _has_wrong_numbers(row: Row) -> bool:
+    return (
+        row.status == "failed" and bool(row.samples) and row.runtime not in ("weights", "manifest")
+    )
 
 
 def _one_at_a_time(on_progress: Progress) -> Progress:
@@ -202,41 +251,40 @@ def weight_rows(directory: Path, artifact: Artifact, source: Source) -> Iterator
     row = Row(
         artifact.format, "float32", "weights", "file", "weights", 1, "passed", gate="bit for bit"
     )  # fmt: skip
+    count, fault = 0, ""
     try:
-        stored = formats.get(artifact.format).weights(directory, artifact.path)
+        for path, array in formats.get(artifact.format).read_weights(directory, artifact.path):
+            count += 1
+            fault = fault or _weight_fault(own, path, array)
+            del array  # else the next is read beside it
     except ExporterError as error:
         yield replace(row, status="failed", reason=str(error))
         return
-    if not stored:
+    if not count:
         return  # the format keeps none as they are; its notes in the manifest say so
-    row = replace(row, samples=len(stored))
-    fault = _weight_fault(own, stored)
+    row = replace(row, samples=count)
     yield replace(row, status="failed", reason=fault) if fault else row
 
 
-def _weight_fault(own: Mapping[str, Sequence[Any]], stored: Mapping[str, np.ndarray]) -> str:
-    """What is wrong with the first weight that is; several of Keras' may bear one path.
-
-    Keras' variables are read one at a time: a big model's weights are not all held once more.
-    """
-    for path, array in stored.items():
-        if path not in own:
-            return f"weight {path!r} is not one of the model's"
-        fitting = [mine for mine in own[path] if prod(mine.shape) == array.size]
-        if not fitting:
-            return (
-                f"weight {path!r}: {prod(own[path][0].shape)} numbers expected, {array.size} found"
-            )
-        if not any(_same_bits(np.asarray(mine), array) for mine in fitting):
-            return f"weight {path!r} differs from Keras' in its bits"
+def _weight_fault(own: Mapping[str, Sequence[Any]], path: str, array: np.ndarray) -> str:
+    """What is wrong with a stored weight; several of Keras' may bear one path."""
+    if path not in own:
+        return f"weight {path!r} is not one of the model's"
+    fitting = [mine for mine in own[path] if prod(mine.shape) == array.size]
+    if not fitting:
+        return f"weight {path!r}: {prod(own[path][0].shape)} numbers expected, {array.size} found"
+    if not any(_same_bits(np.asarray(mine), array) for mine in fitting):
+        return f"weight {path!r} differs from Keras' in its bits"
     return ""
 
 
 def _same_bits(mine: np.ndarray, stored: np.ndarray) -> bool:
     """Whether both hold the same bytes in the stored dtype, compared a piece at a time."""
-    mine = mine.astype(stored.dtype, copy=False)
-    one, other = (np.ascontiguousarray(a).reshape(-1).view(np.uint8) for a in (mine, stored))
-    return one.size == other.size and all(
-        np.array_equal(one[start : start + PIECE], other[start : start + PIECE])
-        for start in range(0, one.size, PIECE)
+    if mine.shape != stored.shape or not mine.ndim:  # one axis more or less: the same numbers
+        mine, stored = mine.reshape(-1), stored.reshape(-1)
+    rows = max(1, PIECE // max(1, stored[:1].nbytes))
+    return all(
+        np.ascontiguousarray(mine[start : start + rows], stored.dtype).tobytes()
+        == np.ascontiguousarray(stored[start : start + rows]).tobytes()
+        for start in range(0, len(stored), rows)
     )

@@ -96,13 +96,22 @@ def run(job: Job) -> Result:
         described = job.source
         job, vectors, draft = _write(job, staging)
         sets = (*samples.of_golden(vectors, job.source), *job.samples)
-        for source in (described, job.source):
+        sources = (described, job.source)
+        for source in sources:
             source.forget_oracle()
+        summary = _summary(job)
+
+        def make_room() -> None:
+            for source in sources:
+                if source.is_big:
+                    source.forget_model()
+
         parity = compare(
-            staging, draft, job.source, sets, golden=vectors, on_progress=job.on_progress
-        )
+            staging, draft, job.source, sets, golden=vectors, on_progress=job.on_progress,
+            on_model_done=make_room,
+        )  # fmt: skip
         final, parity = _decide(job, staging, draft, parity)
-        card = report.model_card(final, _summary(job))
+        card = report.model_card(final, summary)
         (staging / CARD_NAME).write_text(card, encoding="utf-8")
         files = manifests.measure(staging, (GOLDEN_NAME, CARD_NAME, *job.extras))
         final = replace(final, files=files)

@@ -2,7 +2,7 @@
 
 Owns the rewriting of a model's config: float64 for the oracle, float32 for models whose dtype
 policy a browser does not have; and whether the copy holds its large weights or borrows them. May
-import `exporter.errors` and `exporter.keras_file` only.
+import `exporter.errors`, `exporter.keras_file` and `exporter.sparing`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from exporter.keras_file import first_line, import_keras
+from exporter.sparing import waiting
 
 if TYPE_CHECKING:
     import keras
@@ -84,7 +85,7 @@ def retype(
         with ObjectSharingScope():
             config = _rewrite(keras.saving.serialize_keras_object(model), dtype)
         with ObjectSharingScope(), floats(dtype), keras.saving.custom_object_scope(known):
-            with _deferred() if borrow else nullcontext():
+            with waiting() if borrow else nullcontext():
                 # The model is already in memory, so its code has been trusted before.
                 copy = keras.saving.deserialize_keras_object(config, safe_mode=False)
             _copy_weights(model, copy)
@@ -166,26 +167,6 @@ def _copy(source: Any, target: Any) -> None:
     for start in range(0, rows, step):
         part = tf.cast(source.value[start : start + step], target.dtype)
         target.value[start : start + step].assign(part)
-
-
-@contextmanager
-def _deferred() -> Iterator[None]:
-    """Variables that are made while the block runs have no value yet, as in Keras' own tracing.
-
-    Keras would give them one when the outermost of its scopes is left, so it is made to forget
-    them: `_copy_weights` gives each its value.
-    """
-    keras = import_keras()
-    # Private: Keras has no public list of the variables that wait. Seen with Keras 3.15.1.
-    from keras.src.backend.common import global_state
-
-    waiting = "uninitialized_variables"
-    before = list(global_state.get_global_attribute(waiting) or ())
-    try:
-        with keras.StatelessScope(initialize_variables=False):
-            yield
-    finally:
-        global_state.set_global_attribute(waiting, before)
 
 
 def _borrow(source: Any, target: Any) -> None:

@@ -17,6 +17,8 @@ BATCHES = (1, 7, 256)
 DATA_BATCH = 256
 GPU_SAMPLES = 256
 """How many samples of a data set a GPU is given."""
+FEWEST = 0.1
+"""Where the budget is for a smaller share of the plan, each set is run at one batch size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,25 @@ def plan(
     ]
     cost = sum(-(-turn.count // turn.batch) * seconds_of(turn.batch) for turn in turns)
     share = min(1.0, budget_seconds / max(cost, 1e-9))
+    if share < FEWEST:
+        turns, share = _one_each(turns, seconds_of, budget_seconds), 0.0
     return [_within(turn, share, fixed_batch) for turn in turns]
+
+
+def _one_each(
+    turns: Sequence[Turn], seconds_of: Callable[[int], float], budget_seconds: float
+) -> list[Turn]:
+    """One turn of each set at the smallest batch size; of the first at the next, if it fits."""
+    by_set: dict[str, list[Turn]] = {}
+    for turn in turns:
+        by_set.setdefault(turn.samples.name, []).append(turn)
+    first, *_ = by_set.values() or ([],)
+    for turn in first[1:2]:
+        if seconds_of(turn.batch) <= budget_seconds:
+            samples = turn.samples.taken(turn.batch)
+            note = f"at batch {turn.batch:,} alone: more would take too long"
+            first[:] = [Turn(samples, turn.batch, turn.batch, note)]
+    return [mine[0] for mine in by_set.values()]
 
 
 def _turns(samples: Samples, precision: str, backend: str, fixed_batch: int | None) -> list[Turn]:
@@ -83,7 +103,7 @@ def _turns(samples: Samples, precision: str, backend: str, fixed_batch: int | No
 
 def _within(turn: Turn, share: float, fixed_batch: int | None) -> Turn:
     allowed = max(1, int(turn.count * share))
-    if allowed == turn.count:
+    if allowed == turn.count or turn.note.startswith("at batch"):
         return turn
     note = turn.note
     batch = fixed_batch or min(turn.batch, allowed)

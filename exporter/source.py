@@ -12,7 +12,7 @@ from __future__ import annotations
 import gc
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -145,7 +145,7 @@ class Source:
         return oracle, None
 
     def _in_float64(self) -> keras.Model:
-        if self.model.count_params() > BORROWING:
+        if self.is_big:
             try:
                 return retype(self.model, "float64", self.custom_objects, borrow=True)
             except RetypeError:
@@ -156,6 +156,21 @@ class Source:
     def oracle(self) -> Source | None:
         """The same model in float64, or None where it cannot be rewritten."""
         return self._oracle[0]
+
+    @property
+    def is_big(self) -> bool:
+        """Whether two copies of it are too much memory."""
+        return self.model is not None and self.model.count_params() > BORROWING
+
+    def forget_model(self) -> None:
+        """Free the model and all that was made of it; names, shapes and notes stay.
+
+        For a big model that has been written, so that the runtimes have the room for it.
+        """
+        for key in self.__dict__.keys() - {known.name for known in fields(self)}:
+            del self.__dict__[key]
+        object.__setattr__(self, "model", None)
+        gc.collect()  # layers and models hold each other
 
     def forget_oracle(self) -> None:
         """Free its memory, twice that of the model; it is made again when it is asked for."""

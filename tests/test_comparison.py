@@ -87,7 +87,7 @@ def test_the_browsers_cpu_runs_beside_node_and_its_gpu_alone(
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("cores", "size_bytes"), [(1, 10), (2, comparison.BESIDE_BYTES + 1)])
+@pytest.mark.parametrize(("cores", "size_bytes"), [(1, 10), (2, comparison.BIG_BYTES + 1)])
 def test_on_one_core_and_with_large_artefacts_all_runs_in_turn(
     monkeypatch: pytest.MonkeyPatch, cores: int, size_bytes: int
 ) -> None:

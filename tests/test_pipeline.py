@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -130,8 +131,8 @@ class LyingFormat(formats.Format):
         onnx.save(model, directory / exported.path)
         return exported
 
-    def weights(self, directory: Path, path: str) -> dict[str, np.ndarray]:
-        return {}
+    def read_weights(self, directory: Path, path: str) -> Iterator[tuple[str, np.ndarray]]:
+        return iter(())
 
 
 @pytest.fixture
@@ -166,6 +167,28 @@ def test_a_wrong_artefact_is_left_out_and_named_where_it_was_not_asked_for(
     assert "off by" in skipped.reason
     assert not (tmp_path / "m" / "onnx").exists()
     assert exporter.verify(tmp_path / "m") == manifest
+
+
+def test_a_model_whose_answers_depend_on_the_batch_is_told_so(tmp_path: Path) -> None:
+    import keras
+
+    inputs = keras.Input((4,))
+    model = keras.Model(inputs, inputs - keras.ops.max(keras.layers.Dense(4)(inputs)))
+    with pytest.raises(ParityFailed, match=r"off by .*; Keras itself answers a sample alone other"):
+        exporter.export(model, tmp_path / "m", formats=["onnx"])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_big_model_makes_room_for_the_runtimes_and_comes_out_the_same(
+    tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from exporter import jobs, pipeline, source
+
+    monkeypatch.setattr(source, "BORROWING", 1000)
+    job = jobs.of_model(tiny_bundle / "keras" / "model.keras", tmp_path / "m", name="tiny")
+    pipeline.run(job)
+    assert job.source.model is None
+    assert contents(tmp_path / "m") == contents(tiny_bundle)
 
 
 def test_a_changed_weight_bit_in_a_published_bundle_is_found_by_compare(own_bundle: Path) -> None:

@@ -79,6 +79,15 @@ def test_static_ranges_are_judged_at_every_batch_and_only_on_edges_within_them()
     assert turns(precision="uint8", sets=(edge,))[0].samples.count == 9
 
 
+def test_a_model_that_takes_very_long_is_run_at_one_batch_size_and_each_row_says_so() -> None:
+    noise, edge, data = turns(cost=10.0)
+    assert shape([noise, edge]) == [("golden/noise", 7, 7), ("golden/edge", 1, 1)]
+    assert noise.note == "at batch 7 alone: more would take too long"
+    assert edge.note == "the first 1 of 9: more would take too long"
+    assert (data.count, data.batch) == (1, 1)
+    assert shape(turns(cost=30.0))[0] == ("golden/noise", 1, 1)  # not even one call of 7 fits
+
+
 def test_one_sample_is_always_run() -> None:
     assert all(turn.count == 1 for turn in turns(cost=1e6))
 

@@ -8,7 +8,7 @@ The command line, the pipeline, the docs test and the contract tests iterate the
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -91,12 +91,17 @@ class Format(ABC):
         """
 
     @abstractmethod
-    def weights(self, directory: Path, path: str) -> Mapping[str, np.ndarray]:
-        """Float32 weights as the file holds them, by the path of the Keras variable.
+    def read_weights(self, directory: Path, path: str) -> Iterator[tuple[str, np.ndarray]]:
+        """Float32 weights as the file holds them, each with the path of its Keras variable.
 
         Read from the written file, for the comparison bit for bit with Keras' own; variables
-        that the format folded, rewrote or rounded are left out.
+        that the format folded, rewrote or rounded are left out. One is read after the other, so
+        that a big model's are never all in memory.
         """
+
+    def weights(self, directory: Path, path: str) -> Mapping[str, np.ndarray]:
+        """All of them by their path."""
+        return dict(self.read_weights(directory, path))
 
 
 def get(name: str) -> Format:

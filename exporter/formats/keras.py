@@ -5,7 +5,7 @@ May import `exporter.source`, `exporter.manifest`, `exporter.errors`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,10 +37,12 @@ class KerasFormat(Format):
         save_keras(source.model, target)
         return Exported(_PATH, (_PATH,))
 
-    def weights(self, directory: Path, path: str) -> Mapping[str, np.ndarray]:
-        """Every float32 variable of the written model, by its path."""
+    def read_weights(self, directory: Path, path: str) -> Iterator[tuple[str, np.ndarray]]:
+        """Every float32 variable of the written model; see `Format.read_weights`."""
         import numpy as np
 
         # Written by this very process, so code in it has been trusted before.
         model = load(directory / path, unsafe=True)
-        return {v.path: np.asarray(v.value) for v in model.variables if v.dtype == "float32"}
+        for variable in model.variables:
+            if variable.dtype == "float32":
+                yield variable.path, np.asarray(variable.value)

@@ -7,7 +7,7 @@ import `exporter.graphs`, `exporter.source`, `exporter.manifest`, `exporter.erro
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,11 +51,10 @@ class TfjsGraphFormat(Format):
             notes = (*notes, "has a loop: call executeAsync instead of predict")
         return Exported(f"{folder}/model.json", files, notes)
 
-    def weights(self, directory: Path, path: str) -> Mapping[str, np.ndarray]:
-        """Variables that the graph holds as they are."""
-        folder = (directory / path).parent
+    def read_weights(self, directory: Path, path: str) -> Iterator[tuple[str, np.ndarray]]:
+        """Variables that the graph holds as they are; see `Format.read_weights`."""
         document = json.loads((directory / path).read_text())
-        return _read_weights(folder, document)
+        return _read_weights((directory / path).parent, document)
 
 
 # Of constants: what TF.js has no dtype for, and what it computes with instead.
@@ -204,12 +203,10 @@ def _sorted(node: Any) -> Any:
     return [_sorted(item) for item in node] if isinstance(node, list) else node
 
 
-def _read_weights(folder: Path, document: dict[str, Any]) -> dict[str, np.ndarray]:
+def _read_weights(folder: Path, document: dict[str, Any]) -> Iterator[tuple[str, np.ndarray]]:
     import numpy as np
 
     variables = document.get("userDefinedMetadata", {}).get("variables", {})
-    return {
-        variables[name]: values
-        for name, values, rounded in read_shards(document["weightsManifest"], folder)
-        if name in variables and not rounded and values.dtype == np.float32
-    }
+    for name, values, rounded in read_shards(document["weightsManifest"], folder):
+        if name in variables and not rounded and values.dtype == np.float32:
+            yield variables[name], values

@@ -87,21 +87,55 @@ def read_shards(
 ) -> Iterator[tuple[str, np.ndarray, bool]]:
     """Yield name, values as TF.js decodes them, and whether they were quantised.
 
+    One weight is in memory at a time.
+
     Raises:
         BadBundle: A shard is missing or too short.
     """
     for group in manifest:
-        try:
-            data = b"".join((directory / path).read_bytes() for path in group["paths"])
-        except FileNotFoundError as error:
-            raise BadBundle(f"{error.filename}: a shard of weights is missing here") from None
-        offset = 0
-        for entry in group["weights"]:
-            values, size_bytes = _decode(entry, memoryview(data)[offset:])
-            offset += size_bytes
-            yield entry["name"], values, "quantization" in entry
-        if offset != len(data):
-            raise BadBundle(f"{directory}: {offset} bytes of weights expected, {len(data)} found")
+        with _Stream([directory / path for path in group["paths"]]) as stream:
+            for entry in group["weights"]:
+                yield entry["name"], _decode(entry, stream), "quantization" in entry
+            if rest := stream.rest_bytes:
+                raise BadBundle(f"{directory}: {rest} bytes more than its weights have found")
+
+
+class _Stream:
+    """Reads shards as if they were one file."""
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        missing = [path for path in paths if not path.is_file()]
+        if missing:
+            raise BadBundle(f"{missing[0]}: a shard of weights is missing here")
+        self.rest_bytes = sum(path.stat().st_size for path in paths)
+        self._waiting = list(reversed(paths))
+        self._file: BinaryIO | None = None
+
+    def __enter__(self) -> _Stream:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def take(self, name: str, size_bytes: int) -> bytearray:
+        """The next bytes, for the weight of that name."""
+        if self.rest_bytes < size_bytes:
+            raise BadBundle(
+                f"weight {name!r}: {size_bytes} bytes expected, {self.rest_bytes} found"
+            )
+        taken = bytearray(size_bytes)
+        room = memoryview(taken)
+        while room.nbytes:
+            if self._file is None:
+                self._file = open(self._waiting.pop(), "rb")  # noqa: SIM115  (closed below)
+            read = self._file.readinto(room)  # type: ignore[attr-defined]
+            if not read:
+                self._file.close()
+                self._file = None
+            room = room[read:]
+        self.rest_bytes -= size_bytes
+        return taken
 
 
 class _Shards:
@@ -222,28 +256,18 @@ def _encode_strings(values: np.ndarray) -> bytes:
     return b"".join(parts)
 
 
-def _decode(entry: Mapping[str, Any], data: memoryview) -> tuple[np.ndarray, int]:
-    shape = tuple(entry["shape"])
+def _decode(entry: Mapping[str, Any], stream: _Stream) -> np.ndarray:
+    name, shape = entry["name"], tuple(entry["shape"])
     size = int(np.prod(shape, dtype=np.int64))
     if entry["dtype"] == "string":
-        return _decode_strings(data, shape, size)
+        array = np.empty(size, dtype=object)
+        for index in range(size):
+            length = int.from_bytes(stream.take(name, 4), "little")
+            array[index] = bytes(stream.take(name, length))
+        return array.reshape(shape)
     quantization = entry.get("quantization")
     dtype = np.dtype(quantization["dtype"] if quantization else entry["dtype"]).newbyteorder("<")
-    size_bytes = size * dtype.itemsize
-    if len(data) < size_bytes:
-        raise BadBundle(f"weight {entry['name']!r}: {size_bytes} bytes expected, {len(data)} found")
-    values = np.frombuffer(data[:size_bytes], dtype).reshape(shape)
+    values = np.frombuffer(stream.take(name, size * dtype.itemsize), dtype).reshape(shape)
     if quantization and quantization["dtype"] != "float16":
         values = values.astype(np.float64) * quantization["scale"] + quantization["min"]
-    return values.astype(entry["dtype"]), size_bytes
-
-
-def _decode_strings(data: memoryview, shape: tuple[int, ...], size: int) -> tuple[np.ndarray, int]:
-    values, offset = [], 0
-    for _ in range(size):
-        length = int.from_bytes(data[offset : offset + 4], "little")
-        values.append(bytes(data[offset + 4 : offset + 4 + length]))
-        offset += 4 + length
-    array = np.empty(size, dtype=object)
-    array[:] = values
-    return array.reshape(shape), offset
+    return values.astype(entry["dtype"], copy=False)

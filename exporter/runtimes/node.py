@@ -34,6 +34,9 @@ ENDING_SECONDS = 5.0
 
 ERROR_CHARACTERS = 600
 
+FRESH_BYTES = 64_000_000
+"""A larger artefact gets a process of its own: V8 keeps the memory of those before it."""
+
 STDERR_BYTES = 2000
 """How much of what the process printed goes into an error."""
 
@@ -193,6 +196,8 @@ def _take(stream: IO[bytes], size: int) -> bytes:
 class NodeSession(Session):
     """One artefact, opened in the Node process."""
 
+    closed = False
+
     def __init__(self, process: NodeProcess, answer: dict[str, Any], output_count: int) -> None:
         self._process = process
         self._id = answer["session"]
@@ -210,6 +215,7 @@ class NodeSession(Session):
 
     def close(self) -> None:
         """Free the model inside the process; with a process that died there is nothing to free."""
+        self.closed = True
         if self._process.alive:
             self._process.request({"operation": "close", "session": self._id})
 
@@ -220,6 +226,7 @@ class NodeEngine(Engine):
     def __init__(self, runtime: str) -> None:
         self._process = NodeProcess()
         self._runtime = runtime
+        self._sessions: list[NodeSession] = []
 
     def close(self) -> None:
         """End the process."""
@@ -229,9 +236,12 @@ class NodeEngine(Engine):
         self, directory: Path, manifest: Manifest, artifact: Artifact, backend: str
     ) -> NodeSession:
         """See `Engine.open`; files are read and verified by the player."""
-        if not self._process.alive:
+        self._sessions = [session for session in self._sessions if not session.closed]
+        size_bytes = sum(file.size_bytes for file in artifact.files)
+        if not self._process.alive or (size_bytes > FRESH_BYTES and not self._sessions):
             self._process.close()
             self._process = NodeProcess()
+            self._sessions = []
         answer, _ = self._process.request(
             {
                 "operation": "open",
@@ -248,7 +258,9 @@ class NodeEngine(Engine):
             raise RuntimeCrashed(
                 f"{answer['ranOn']}: backend {backend} expected, {answer['backend']} found"
             )
-        return NodeSession(self._process, answer, len(manifest.outputs))
+        session = NodeSession(self._process, answer, len(manifest.outputs))
+        self._sessions.append(session)
+        return session
 
 
 class _InNode(Runtime):

@@ -14,6 +14,7 @@ import pytest
 from exporter import runtimes
 from exporter.errors import RuntimeCrashed
 from exporter.manifest import measure
+from exporter.runtimes import node
 from exporter.runtimes.node import NodeEngine, NodeProcess
 from tests.runtimes import handmade
 
@@ -45,6 +46,22 @@ def test_one_process_serves_several_artefacts_on_several_backends(
         for session in sessions:
             session.close()
     assert _pid(engine) == pid
+
+
+def test_a_large_artefact_gets_a_process_of_its_own_where_no_other_is_open(
+    engine: NodeEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(node, "FRESH_BYTES", 10)
+    manifest, artifact = handmade.write(tmp_path, "tfjs-layers")
+    first, second = (engine.open(tmp_path, manifest, artifact, "cpu") for _ in range(2))
+    pid = _pid(engine)
+    for session in (first, second):
+        session.predict([handmade.X])
+        session.close()
+    engine.open(tmp_path, manifest, artifact, "cpu").predict([handmade.X])
+    assert _pid(engine) != pid
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
 
 
 def test_the_process_ends_with_its_block() -> None:

@@ -8,7 +8,7 @@ Owns the format: what is refused, which file each precision is. `build` makes th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,22 +50,22 @@ class OnnxFormat(Format):
         model.write(directory / path)
         return Exported(path, (path,), source.float32.notes)
 
-    def weights(self, directory: Path, path: str) -> Mapping[str, np.ndarray]:
+    def read_weights(self, directory: Path, path: str) -> Iterator[tuple[str, np.ndarray]]:
         """Initializers that hold a Keras variable, in Keras' own layout.
 
         Raises:
             BadBundle: The file is no ONNX model, or was cut.
         """
-        import onnx
         from google.protobuf.message import DecodeError
 
         from exporter.formats.onnx.build import read_variables
+        from exporter.formats.onnx.file import OnnxModel
 
         try:
-            proto = onnx.load(directory / path)
-        except (OSError, DecodeError) as error:
+            model = OnnxModel.read(directory / path)
+        except (OSError, ValueError, DecodeError) as error:
             raise BadBundle(f"{directory / path}: an ONNX model expected; {error}") from None
-        return read_variables(proto)
+        return read_variables(model)
 
 
 def _prepare(source: Source, precision: str) -> Prepared:

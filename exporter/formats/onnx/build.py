@@ -6,7 +6,7 @@ May import `exporter.graphs`, `exporter.source`, `exporter.manifest`, `exporter.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import permutations
 from typing import Any
 
@@ -67,16 +67,13 @@ def build(source: Source) -> OnnxModel:
     return model
 
 
-def read_variables(proto: Any) -> dict[str, np.ndarray]:
-    """The Keras variables that a written model holds, in Keras' own layout, by their path."""
-    held = {entry.key: entry.value for entry in proto.metadata_props}
-    known = json.loads(held.get(VARIABLES, "{}"))
-    found = {}
-    for tensor in proto.graph.initializer:
-        if tensor.name in known and tensor.data_type == TensorProto.FLOAT:
-            path, order = known[tensor.name]
-            found[path] = numpy_helper.to_array(tensor).transpose(np.argsort(order))
-    return found
+def read_variables(model: OnnxModel) -> Iterator[tuple[str, np.ndarray]]:
+    """The Keras variables that a written model holds, in Keras' own layout, with their paths."""
+    held = {entry.key: entry.value for entry in model.proto.metadata_props}
+    for name, (path, order) in json.loads(held.get(VARIABLES, "{}")).items():
+        values = model.values(name)
+        if values.dtype == np.float32:
+            yield path, values.transpose(np.argsort(order))
 
 
 _MISREAD = {"ResizeArea": "tf2onnx takes it for bilinear; give Input fixed sizes"}

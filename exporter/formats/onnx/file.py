@@ -1,6 +1,7 @@
-"""An ONNX model whose large weights are not in it until it is written.
+"""An ONNX model whose large weights are not in it until it is written, nor when it was read.
 
-Owns the file: `onnx.save` would hold the weights three times in memory. The layout is that of
+Owns the file: `onnx.save` would hold the weights three times in memory, `onnx.load` twice. The
+layout is that of
 https://protobuf.dev/programming-guides/encoding and onnx.proto3. May import nothing of the project.
 """
 
@@ -18,6 +19,9 @@ _MODEL_GRAPH = 7
 _GRAPH_INITIALIZER = 5
 _TENSOR_RAW_DATA = 9
 _BYTES = 2  # the wire type of what has a length
+_FIXED = {1: 8, 5: 4}  # wire types of what has a fixed size in bytes
+READ_LATER_BYTES = 1 << 20
+"""An initializer of a file that has more is left where it is until it is asked for."""
 
 LARGEST_BYTES = 2**31 - 1
 """No message of protobuf holds more (https://protobuf.dev/programming-guides/proto-limits)."""
@@ -55,6 +59,25 @@ class OnnxModel:
     proto: Any
     large: dict[str, Large] = field(default_factory=dict)
     origins: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, path: Path, later_bytes: int = READ_LATER_BYTES) -> OnnxModel:
+        """The model of a file, its large initializers left in it until they are asked for.
+
+        Args:
+            path: Of the file.
+            later_bytes: An initializer that has more is large.
+
+        Raises:
+            OSError: It cannot be read.
+            ValueError: It is no ONNX model, or was cut.
+            google.protobuf.message.DecodeError: Likewise.
+        """
+        from onnx import ModelProto
+
+        with open(path, "rb") as stream:
+            kept, large = _split(stream, path, path.stat().st_size, later_bytes, in_graph=False)
+        return cls(ModelProto.FromString(kept), large)
 
     def copy(self) -> OnnxModel:
         """One whose ModelProto can be changed; the weights are not copied."""
@@ -120,6 +143,86 @@ class OnnxModel:
             for name in node.input:
                 order.setdefault(name, index)
         yield from sorted(self.large.items(), key=lambda item: (order.get(item[0], -1), item[0]))
+
+
+def _split(
+    stream: IO[bytes], path: Path, end: int, later_bytes: int, *, in_graph: bool
+) -> tuple[bytes, dict[str, Large]]:
+    """A ModelProto or (in_graph) a GraphProto up to `end`, large initializers apart."""
+    kept = bytearray()
+    large: dict[str, Large] = {}
+    while stream.tell() < end:
+        start = stream.tell()
+        tag = _read_varint(stream)
+        number, kind = tag >> 3, tag & 7
+        if kind == _BYTES:
+            size = _read_varint(stream)
+            after = stream.tell() + size
+        elif kind in _FIXED:
+            after = stream.tell() + _FIXED[kind]
+        elif kind == 0:
+            _read_varint(stream)
+            after = stream.tell()
+        else:
+            raise ValueError(f"a field of wire type {kind} found at byte {start}")
+        if after > end:
+            raise ValueError(f"{after - end} bytes more expected after byte {end}")
+        if kind == _BYTES and number == _MODEL_GRAPH and not in_graph:
+            inner, found = _split(stream, path, after, later_bytes, in_graph=True)
+            kept += _prefix(number, len(inner)) + inner
+            large |= found
+        elif in_graph and number == _GRAPH_INITIALIZER and after - start > later_bytes:
+            name, weight = _left(stream, path, after)
+            large[name] = weight
+        else:
+            stream.seek(start)
+            kept += stream.read(after - start)
+        stream.seek(after)
+    return bytes(kept), large
+
+
+def _left(stream: IO[bytes], path: Path, end: int) -> tuple[str, Large]:
+    """The name of the initializer that ends there, and how it is read."""
+    from onnx import TensorProto, helper
+
+    header = bytearray()
+    place = None
+    while stream.tell() < end:
+        start = stream.tell()
+        tag = _read_varint(stream)
+        size = _read_varint(stream)  # of a number its value
+        if tag == _TENSOR_RAW_DATA << 3 | _BYTES:
+            place = stream.tell(), size
+        after = stream.tell() + (size if tag & 7 == _BYTES else 0)
+        if place is None or after != sum(place):
+            stream.seek(start)
+            header += stream.read(after - start)
+        stream.seek(after)
+    tensor = TensorProto.FromString(bytes(header))
+    if place is None:
+        raise ValueError(f"initializer {tensor.name!r}: values as raw bytes expected")
+    offset, size_bytes = place
+    dtype = np.dtype(helper.tensor_dtype_to_np_dtype(tensor.data_type))
+    shape = tuple(tensor.dims)
+
+    def read() -> np.ndarray:
+        count = size_bytes // dtype.itemsize
+        little = dtype.newbyteorder("<")
+        return np.fromfile(path, little, count, offset=offset).reshape(shape)
+
+    return tensor.name, Large(shape, dtype.name, read)
+
+
+def _read_varint(stream: IO[bytes]) -> int:
+    value = shift = 0
+    while True:
+        (byte,) = stream.read(1) or (None,)
+        if byte is None:
+            raise ValueError("its end found in the middle of a number")
+        value |= (byte & 0x7F) << shift
+        shift += 7
+        if byte < 0x80:
+            return value
 
 
 def _little(values: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ Keras model, one rule per layer class. May import what a format may.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -77,8 +77,8 @@ class TfjsLayersFormat(Format):
             f"{folder}/model.json", tuple(f"{folder}/{f}" for f in files), conversion.notes
         )
 
-    def weights(self, directory: Path, path: str) -> Mapping[str, np.ndarray]:
-        """Read the shards back; see `Format.weights`.
+    def read_weights(self, directory: Path, path: str) -> Iterator[tuple[str, np.ndarray]]:
+        """Read the shards back; see `Format.read_weights`.
 
         Raises:
             BadBundle: `model.json` is malformed or a shard is missing.
@@ -90,9 +90,6 @@ class TfjsLayersFormat(Format):
             manifest = document["weightsManifest"]
         except (OSError, ValueError, KeyError) as error:
             raise BadBundle(f"{file}: a tfjs-layers model.json expected; {error!r}") from None
-        values = read_shards(manifest, file.parent)
-        return {
-            variables[name]: array
-            for name, array, quantized in values
-            if name in variables and not quantized
-        }
+        for name, array, quantized in read_shards(manifest, file.parent):
+            if name in variables and not quantized:
+                yield variables[name], array

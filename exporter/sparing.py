@@ -1,0 +1,112 @@
+"""A big Keras file opened in the room of its weights.
+
+Keras makes random weights first, then reads the whole file into memory, then each weight out of
+it: 3.5 times the model at the peak. Here variables have no value until the file gives them one,
+and HDF5 reads from within the archive: 1.5 times. Owns that, and variables that wait for a value
+(`waiting`). May import nothing of the project; Keras is imported inside the functions.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import keras
+
+LARGE_BYTES = 64_000_000
+"""A smaller file is read as Keras does it: nothing would be gained."""
+_WEIGHTS = "model.weights.h5"
+
+
+def load_model(path: Path, *, large_bytes: int = LARGE_BYTES, **options: Any) -> keras.Model:
+    """What `keras.saving.load_model` returns and raises, in less memory for a large file.
+
+    Args:
+        path: A `.keras` or `.h5` file.
+        large_bytes: From which size of the file on.
+        options: As `keras.saving.load_model` takes them.
+    """
+    import keras
+
+    if path.stat().st_size >= large_bytes and _is_stored(path):
+        # A layer that makes variables in its own way, or a bad file: Keras' own way takes the one,
+        # with the same weights, and has the right words for the other.
+        with suppress(Exception):
+            return _load_sparingly(path, options)
+    return keras.saving.load_model(path, **options)
+
+
+def _is_stored(path: Path) -> bool:
+    """Whether it is an archive whose weights are not compressed: those can be read anywhere."""
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        members = {member.filename: member for member in archive.infolist()}
+    return _WEIGHTS in members and members[_WEIGHTS].compress_type == zipfile.ZIP_STORED
+
+
+def _load_sparingly(path: Path, options: dict[str, Any]) -> keras.Model:
+    import keras
+
+    with waiting() as (scope, made), _reading_in_place():
+        model = keras.saving.load_model(path, **options)
+    for variable in made:
+        value = scope.state_mapping.pop(id(variable), None)
+        if value is None:
+            variable._deferred_initialize()
+        else:
+            variable._initialize(value)
+            variable._initializer = None
+        del value  # else the next is read beside it
+    return model
+
+
+@contextmanager
+def waiting() -> Iterator[tuple[Any, list[Any]]]:
+    """Variables that are made while the block runs have no value yet, as in Keras' own tracing.
+
+    Keras would give them one when the outermost of its scopes is left, so it is made to forget
+    them: the caller gives each its value.
+
+    Yields:
+        The scope, which keeps what is assigned to them; and a list that holds them after the block.
+    """
+    import keras
+
+    # Private: Keras has no public list of the variables that wait. Seen with Keras 3.15.1.
+    from keras.src.backend.common import global_state
+
+    key = "uninitialized_variables"
+    before = list(global_state.get_global_attribute(key) or ())
+    made: list[Any] = []
+    try:
+        with keras.StatelessScope(initialize_variables=False) as scope:
+            yield scope, made
+    finally:
+        after = global_state.get_global_attribute(key) or ()
+        made += [variable for variable in after if all(variable is not one for one in before)]
+        global_state.set_global_attribute(key, before)
+
+
+@contextmanager
+def _reading_in_place() -> Iterator[None]:
+    """Keras takes its third way to the weights: neither all in memory nor unpacked to disk.
+
+    It is the one that Keras takes when the others fail. Seen with Keras 3.15.1.
+    """
+    from keras.src.saving import saving_lib
+
+    original = saving_lib.is_memory_sufficient
+
+    def refuse(model: Any) -> bool:
+        raise MemoryError("weights are read from within the archive")
+
+    saving_lib.is_memory_sufficient = refuse
+    try:
+        yield
+    finally:
+        saving_lib.is_memory_sufficient = original
