@@ -10,10 +10,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from flask import Blueprint, Response, abort, current_app, request
+from werkzeug.datastructures import ContentRange
 
 import exporter
 from exporter.errors import BadBundle
-from web import bundles, headers, kept
+from web import bundles, conditional, headers, kept
 
 blueprint = Blueprint("files", __name__)
 
@@ -92,7 +93,12 @@ def _answer(content: bundles.Content, path: str) -> Response:
     response = Response(content.data, content_type=types.get(suffix, "application/octet-stream"))
     response.set_etag(content.sha256)
     response.cache_control.no_cache = True
-    response.make_conditional(request, accept_ranges=True, complete_length=len(content.data))
+    response.accept_ranges = "bytes"
+    wanted = conditional.wanted(request, content.sha256, len(content.data))
+    response.status_code = wanted.status
+    if wanted.status == 206:
+        response.set_data(content.data[wanted.start : wanted.stop])
+        response.content_range = ContentRange("bytes", wanted.start, wanted.stop, len(content.data))
     return response
 
 

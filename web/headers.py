@@ -7,6 +7,7 @@ strangers), and what makes files usable from other sites. May import `exporter.e
 from __future__ import annotations
 
 import os
+from urllib.parse import urlsplit, urlunsplit
 
 from flask import Flask, Response, request
 
@@ -89,6 +90,11 @@ def add_to(app: Flask) -> None:
     def complete(response: Response) -> Response:
         for name, value in EVERYWHERE.items():
             response.headers.setdefault(name, value)
+        if response.location is not None:
+            # Within this host, whatever the request calls it.
+            parts = urlsplit(response.location)
+            response.location = urlunsplit(("", "", parts.path, parts.query, ""))
+            response.set_data(b"")
         if response.mimetype == "text/html":
             for name, value in PAGE.items():
                 response.headers.setdefault(name, value)
@@ -98,7 +104,7 @@ def add_to(app: Flask) -> None:
                 response.headers["Access-Control-Allow-Methods"] = "GET, HEAD, OPTIONS"
                 response.headers["Access-Control-Allow-Headers"] = "If-None-Match, Range"
         response.headers.setdefault(_CORP, "same-origin")
-        # Addresses stay when what is behind them changes: pages and errors are asked for again, too.
+        # Addresses stay while what is behind them changes: pages and errors are asked for again.
         response.headers.setdefault("Cache-Control", "no-cache")
         # Not over plain http: browsers must ignore it there. Whether a proxy in front took TLS off
         # is for the server to know, which believes X-Forwarded-Proto of trusted proxies alone.
