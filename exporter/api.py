@@ -162,6 +162,7 @@ class _Comparison:
             golden=vectors,
             runtime_names=runtimes,
             on_progress=on_progress,
+            on_model_done=lambda: described.forget_model() if described.is_big else None,
         )
         return cls(manifest, sets, report)
 

@@ -1,7 +1,8 @@
 """Keras files: opened safely, written with the same bytes every time.
 
 Owns reading `.keras` and Keras `.h5` from strangers and writing `.keras`. May import
-`exporter.declared` and `exporter.errors`. Keras and TensorFlow are imported inside the functions.
+`exporter.declared`, `exporter.sparing` and `exporter.errors`. Keras and TensorFlow are imported
+inside the functions.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from exporter import declared
+from exporter import declared, sparing
 from exporter.errors import BadModel, BadUsage, MachineFailed
 
 if TYPE_CHECKING:
@@ -51,6 +52,9 @@ def import_keras() -> ModuleType:
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    # Memory that TensorFlow no longer needs goes back to the system: its own pool keeps a big model
+    # twice. Read when TensorFlow is imported; the numbers are the same.
+    os.environ.setdefault("TF_ONEDNN_USE_SYSTEM_ALLOCATOR", "1")
     with _quiet_stderr():
         import keras
 
@@ -121,9 +125,7 @@ def load(
     safe = not (unsafe or agreed)
     try:
         with declared.at_most(held, keras.Variable):
-            model = keras.saving.load_model(
-                path, custom_objects=objects, compile=False, safe_mode=safe
-            )
+            model = sparing.load_model(path, custom_objects=objects, compile=False, safe_mode=safe)
     except BadModel as error:
         raise BadModel(f"{path}: {error}") from None
     except Exception as error:  # a stranger's file makes Keras raise nearly anything

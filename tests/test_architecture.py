@@ -55,6 +55,7 @@ FLOORS = (
         "exporter.scopes",
         "exporter.recurrence",
     ),
+    ("exporter.sparing",),
     ("exporter.contest_chart",),
     ("exporter.schedule", "exporter.judgement", "exporter.shipping", "exporter.contest"),
     ("exporter.parity", "exporter.publish", "exporter.signing"),
