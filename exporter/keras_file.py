@@ -23,7 +23,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from exporter import declared, sparing
+from exporter import declared, sparing, upstream_hdf5
 from exporter.errors import BadModel, BadUsage, MachineFailed
 
 if TYPE_CHECKING:
@@ -254,7 +254,8 @@ def save_keras(model: keras.Model, path: Path) -> None:
             folder = Path(scratch, "model")
             folder.mkdir()
             try:
-                model.save(folder, zipped=False)
+                with upstream_hdf5.files_that_last():
+                    model.save(folder, zipped=False)
             except OSError:
                 raise
             except Exception as error:
@@ -265,8 +266,7 @@ def save_keras(model: keras.Model, path: Path) -> None:
             _make_canonical(folder)
             _zip(folder, path)
     except OSError as error:
-        # HDF5's errors have no errno of their own, only a text that holds it.
-        full = error.errno == errno.ENOSPC or os.strerror(errno.ENOSPC) in str(error)
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         reason = "disk full; free some space and export again" if full else error.strerror or error
         raise MachineFailed(f"{path.name}: cannot be written: {reason}") from error
 
@@ -308,7 +308,8 @@ def _rewrite_weights(weights: Path) -> None:
     import h5py
 
     slim = weights.with_suffix(".slim")
-    with h5py.File(weights, "r") as old, h5py.File(slim, "w") as new:
+    size = weights.stat().st_size
+    with h5py.File(weights, "r") as old, upstream_hdf5.writing(slim, size) as new:
         for name in sorted(old):
             if name != "optimizer":
                 old.copy(name, new)

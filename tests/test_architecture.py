@@ -50,6 +50,7 @@ FLOORS = (
     ("exporter.source",),
     (
         "exporter.keras_file",
+        "exporter.upstream_hdf5",
         "exporter.retype",
         "exporter.meaning",
         "exporter.scopes",
