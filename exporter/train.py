@@ -188,7 +188,7 @@ def _run(
         optimizer=architecture.optimizer(recipe, rate, **averaging),
         loss=architecture.loss(recipe),
         metrics=["accuracy"],
-        jit_compile=True,
+        jit_compile=training.jit_compile,
         steps_per_execution=min(steps, STEPS_PER_EXECUTION),
     )
     validation = None

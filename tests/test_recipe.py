@@ -141,6 +141,7 @@ def test_malformed_toml_is_told_with_its_line() -> None:
         ('name = "hidden_1"', 'name = "first"'),
         ("learning_rate = 0.002", "learning_rate = 0.003"),
         ("drawn = 0.06", "drawn = 0.07"),
+        ("seed = 7", "seed = 7\njit_compile = false"),
     ],
 )
 def test_the_fingerprint_changes_with_what_is_trained(old: str, new: str) -> None:
@@ -158,6 +159,7 @@ def test_the_fingerprint_changes_with_what_is_trained(old: str, new: str) -> Non
         ("accuracy = 0.985", "accuracy = 0.5"),
         ('"tfjs-layers/float16", ', ""),
         ("drawn = 0.06", "drawn = 0.06\nplain = 0.0"),
+        ("seed = 7", "seed = 7\njit_compile = true"),
     ],
 )  # fmt: skip
 def test_the_fingerprint_leaves_out_what_does_not_influence_training(old: str, new: str) -> None:
