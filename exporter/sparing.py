@@ -8,6 +8,8 @@ and HDF5 reads from within the archive: 1.5 times. Owns that, and variables that
 
 from __future__ import annotations
 
+import io
+import struct
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -96,17 +98,60 @@ def waiting() -> Iterator[tuple[Any, list[Any]]]:
 def _reading_in_place() -> Iterator[None]:
     """Keras takes its third way to the weights: neither all in memory nor unpacked to disk.
 
-    It is the one that Keras takes when the others fail. Seen with Keras 3.15.1.
+    It is the one that Keras takes when the others fail; there zipfile would hold each weight twice
+    more, so HDF5 reads the file itself. Seen with Keras 3.15.1.
     """
+    import h5py
     from keras.src.saving import saving_lib
 
-    original = saving_lib.is_memory_sufficient
+    own_check, own_store = saving_lib.is_memory_sufficient, saving_lib.H5IOStore
 
     def refuse(model: Any) -> bool:
         raise MemoryError("weights are read from within the archive")
 
+    class InPlace(own_store):  # type: ignore[misc, valid-type]
+        def _get_h5_file(self, path_or_io: Any, mode: str | None = None) -> h5py.File:
+            self.io_file = _Member(self.archive, str(path_or_io))
+            return h5py.File(self.io_file, mode="r")
+
     saving_lib.is_memory_sufficient = refuse
+    saving_lib.H5IOStore = InPlace
     try:
         yield
     finally:
-        saving_lib.is_memory_sufficient = original
+        saving_lib.is_memory_sufficient = own_check
+        saving_lib.H5IOStore = own_store
+
+
+class _Member(io.RawIOBase):
+    """A stored member of a zip archive, read where it lies."""
+
+    def __init__(self, archive: zipfile.ZipFile, name: str) -> None:
+        member = archive.getinfo(name)
+        assert archive.filename is not None
+        self._file = open(archive.filename, "rb")  # noqa: SIM115  (closed in `close`)
+        self._file.seek(member.header_offset)
+        # https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT, 4.3.7
+        name_size, extra_size = struct.unpack("<26xHH", self._file.read(30))
+        self._start = member.header_offset + 30 + name_size + extra_size
+        self._size = member.file_size
+        self._place = 0
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._place, io.SEEK_END: self._size}[whence]
+        self._place = base + offset
+        return self._place
+
+    def tell(self) -> int:
+        return self._place
+
+    def readinto(self, buffer: Any) -> int:
+        room = memoryview(buffer)[: max(0, self._size - self._place)]
+        self._file.seek(self._start + self._place)
+        read = self._file.readinto(room)
+        self._place += read
+        return read
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()

@@ -5,6 +5,7 @@ May import `exporter.source`, `exporter.manifest`, `exporter.errors`.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -46,3 +47,5 @@ class KerasFormat(Format):
         for variable in model.variables:
             if variable.dtype == "float32":
                 yield variable.path, np.asarray(variable.value)
+        del model
+        gc.collect()  # layers and models hold each other
