@@ -3,7 +3,8 @@
 A bundle, or a site, is written into a staging folder beside its target, flushed to disk, and
 swapped in with one rename. Whoever reads the target sees the old one whole or the new one whole. A
 process that dies leaves at most a staging folder, which the next run sweeps: a staging folder is
-held by a lock on itself for as long as its process lives.
+held by a lock on itself for as long as its process lives. Of several that publish at once, the
+last one's is what stays.
 
 May import `exporter.errors` only.
 """
@@ -13,12 +14,15 @@ from __future__ import annotations
 import ctypes
 import errno
 import fcntl
+import filecmp
 import glob
 import json
 import os
 import shutil
+import stat
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,6 +32,7 @@ from exporter.errors import MachineFailed, PublishFailed
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2  # linux/fs.h
 _RENAME_SWAP = 2  # sys/stdio.h of macOS
+_PATIENCE_S = 60
 
 
 @contextmanager
@@ -41,7 +46,8 @@ def staged(target: Path, refuse: Callable[[Path], None] | None = None) -> Iterat
         refuse: Raises where a folder that is there must stay; by default one that is no bundle.
 
     Raises:
-        PublishFailed: The place cannot be written, or the disk is full.
+        PublishFailed: The place cannot be written, or the disk is full. Whether anything was
+            published is said.
     """
     target = Path(os.path.abspath(target))
     if target.is_symlink() or (target.exists() and not target.is_dir()):
@@ -61,11 +67,14 @@ def staged(target: Path, refuse: Callable[[Path], None] | None = None) -> Iterat
     try:
         yield staging
         _flush_tree(staging)
-        # The new bundle takes the staging folder's name away; what is left there is the old one.
-        _swap(staging, target)
-        _flush(target.parent)
+        with _alone(target.parent):
+            _date(staging, target)
+            # The new bundle takes the staging folder's name away; what is left there is the old.
+            _swap(staging, target)
     except OSError as error:
         raise _failed(target, error) from error
+    else:
+        _flush_published(target)
     finally:
         # What cannot be removed now is swept by the next run, which says so if it cannot either.
         shutil.rmtree(staging, ignore_errors=True)
@@ -113,10 +122,15 @@ def _make_staging(target: Path) -> tuple[Path, int]:
             lock = _lock(staging)
         except (BlockingIOError, FileNotFoundError):
             continue  # swept by another export between the two calls
-        if staging.exists():
+        try:
             staging.chmod(0o755)
             return staging, lock
-        os.close(lock)
+        except FileNotFoundError:
+            os.close(lock)
+        except OSError:
+            shutil.rmtree(staging, ignore_errors=True)
+            os.close(lock)
+            raise
 
 
 def _lock(folder: Path) -> int:
@@ -128,6 +142,31 @@ def _lock(folder: Path) -> int:
         os.close(descriptor)
         raise
     return descriptor
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Nobody else publishes in `folder` meanwhile; the kernel lets go when the process ends.
+
+    Raises:
+        PublishFailed: Somebody holds it and does not let go.
+    """
+    deadline = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            lock = _lock(folder)
+            break
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise PublishFailed(
+                    f"{folder}: locked by another process for {_PATIENCE_S} s; nothing was "
+                    "published, end that process and export again"
+                ) from None
+            time.sleep(0.01)
+    try:
+        yield
+    finally:
+        os.close(lock)
 
 
 def _refuse_what_is_no_bundle(target: Path) -> None:
@@ -168,6 +207,44 @@ def _flush(path: Path) -> None:
         os.close(descriptor)
 
 
+def _flush_published(target: Path) -> None:
+    """Make the swap itself last.
+
+    Raises:
+        PublishFailed: It cannot be flushed, and is published all the same.
+    """
+    try:
+        _flush(target.parent)
+    except OSError as error:
+        raise PublishFailed(
+            f"{target}: published, but {target.parent} cannot be flushed to disk "
+            f"({error.strerror or error}): a power cut may bring the old one back; check the disk "
+            "and export again"
+        ) from error
+
+
+def _date(staging: Path, target: Path) -> None:
+    """Give files the dates by which hosts and `rsync` tell them from those in `target`.
+
+    Many hosts make their validators of size and whole seconds: a file with other contents is at
+    least a second younger than the one it replaces, one with the same contents is as old.
+    """
+    for folder, _, names in os.walk(staging):
+        for name in names:
+            new = Path(folder, name)
+            old = target / new.relative_to(staging)
+            try:
+                before, now = old.lstat(), new.lstat()
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            if not stat.S_ISREG(before.st_mode):
+                continue
+            if before.st_size == now.st_size and filecmp.cmp(old, new, shallow=False):
+                os.utime(new, ns=(now.st_atime_ns, before.st_mtime_ns))
+            elif int(now.st_mtime) <= int(before.st_mtime):
+                os.utime(new, (now.st_atime, int(before.st_mtime) + 1))
+
+
 def _swap(staging: Path, target: Path) -> None:
     """Put `staging` in the place of `target`; what stood there takes the staging name."""
     if not target.exists():
@@ -189,7 +266,7 @@ def _swap(staging: Path, target: Path) -> None:
     except OSError:
         os.rename(aside, target)
         raise
-    shutil.rmtree(aside)
+    shutil.rmtree(aside, ignore_errors=True)  # or the next run does it (`_restore`)
 
 
 def _previous(target: Path) -> Path:
@@ -202,10 +279,11 @@ def _restore(target: Path) -> None:
     aside = _previous(target)
     if not aside.exists():
         return
-    if target.exists():
-        shutil.rmtree(aside)
-    else:
-        os.rename(aside, target)
+    with _alone(target.parent):
+        if target.exists():
+            shutil.rmtree(aside)
+        elif aside.exists():
+            os.rename(aside, target)
 
 
 def _exchange(first: Path, second: Path) -> bool:
@@ -231,9 +309,10 @@ def _exchange(first: Path, second: Path) -> bool:
 def _failed(target: Path, error: OSError) -> MachineFailed:
     reason = error.strerror or str(error)
     place = error.filename or target
-    if error.errno == errno.ENOSPC:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return PublishFailed(
-            f"{place}: disk full; nothing was published, free some space and export again"
+            f"{place}: disk full ({reason}); nothing was published, free some space and export "
+            "again"
         )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return PublishFailed(f"{place}: cannot be written ({reason}); name another folder with -o")

@@ -211,3 +211,28 @@ def test_a_strangers_folder_of_the_same_names_is_not_replaced(tmp_path: Path) ->
     (tmp_path / "work" / "keras" / "thesis.txt").write_text("years of work")
     with pytest.raises(PublishFailed, match="no bundle"), publish.staged(tmp_path / "work"):
         pass
+
+
+def test_hosts_that_tell_files_by_size_and_second_can_tell_two_releases(tmp_path: Path) -> None:
+    target = tmp_path / "bundle"
+    dates: dict[str, list[int]] = {"manifest.json": [], "part/file": [], "same": []}
+    for text in ("1", "2", "3"):
+        with publish.staged(target) as staging:
+            write(staging, text)
+            (staging / "same").write_text("same")
+        for path, seconds in dates.items():
+            seconds.append(int((target / path).stat().st_mtime))
+    for path in ("manifest.json", "part/file"):
+        assert sorted(set(dates[path])) == dates[path], "a second apart, and in order"
+    assert len(set(dates["same"])) == 1
+
+
+def test_who_holds_the_folder_for_ever_is_told_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publish, "_PATIENCE_S", 0.05)
+    with publish._alone(tmp_path):
+        with pytest.raises(PublishFailed, match="locked by another process"):
+            with publish.staged(tmp_path / "bundle") as staging:
+                write(staging, "one")
+    assert os.listdir(tmp_path) == []

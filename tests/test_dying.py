@@ -1,0 +1,56 @@
+"""Publications that are killed, or fail, at every system call: nothing is lost, nothing is left."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.torture import faults
+
+
+@pytest.fixture
+def fast_folder() -> Iterator[Path]:
+    """In memory where the system has such a place: hundreds of tries flush every file."""
+    memory = Path("/dev/shm")
+    place = memory if os.access(memory, os.W_OK) else None
+    with tempfile.TemporaryDirectory(dir=place) as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def injected() -> None:
+    """Faults can be injected here; where CI=true a missing compiler fails."""
+    reason = faults.missing()
+    if reason and os.environ.get("CI", "").lower() == "true":
+        pytest.fail(reason)
+    if reason:
+        pytest.skip(reason)
+
+
+@pytest.mark.usefixtures("injected")
+def test_killed_or_failed_at_every_call_the_old_or_the_new_one_stands_whole(
+    fast_folder: Path,
+) -> None:
+    found = faults.preloaded(fast_folder, "tests.torture.dying", str(fast_folder), "quick")
+    assert found["wrong"] == []
+    # Every state that may be was come by, and no other.
+    assert set(found["tries"]) == {"old", "new", "nothing"}
+    assert min(found["tries"].values()) > 20
+
+
+@pytest.mark.usefixtures("injected")
+def test_a_publication_that_is_careless_is_found_out(fast_folder: Path) -> None:
+    found = faults.preloaded(fast_folder, "tests.torture.dying", str(fast_folder), "careless")
+    assert {"the target is mixed", "the target is nothing"} <= set(found["wrong"])
+
+
+@pytest.mark.usefixtures("injected")
+def test_of_two_that_race_one_wins_and_nothing_else_is_left(fast_folder: Path) -> None:
+    found = faults.preloaded(fast_folder, "tests.torture.dying", str(fast_folder), "race")
+    assert found["wrong"] == []
+    assert set(found["tries"]) == {"new", "other"}
+    assert sum(found["tries"].values()) == 160
