@@ -54,16 +54,21 @@ def _is_stored(path: Path) -> bool:
 def _load_sparingly(path: Path, options: dict[str, Any]) -> keras.Model:
     import keras
 
-    with waiting() as (scope, made), _reading_in_place():
-        model = keras.saving.load_model(path, **options)
-    for variable in made:
-        value = scope.state_mapping.pop(id(variable), None)
-        if value is None:
-            variable._deferred_initialize()
-        else:
+    def take(update: tuple[Any, Any]) -> None:
+        """What a scope keeps for later would be all weights, twice."""
+        variable, value = update
+        if variable._value is None:
             variable._initialize(value)
             variable._initializer = None
-        del value  # else the next is read beside it
+        else:
+            variable._value.assign(value)
+
+    with waiting() as (scope, made), _reading_in_place():
+        scope.add_update = take
+        model = keras.saving.load_model(path, **options)
+    for variable in made:
+        if variable._value is None:
+            variable._deferred_initialize()
     return model
 
 
