@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import gzip
+import random
+from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
+
+from tests.web.conftest import FILES, write_bundle
+from web import encoding
 
 ACCEPTS = {"Accept-Encoding": "br, gzip;q=0.8"}
 
@@ -28,9 +33,28 @@ def test_who_refuses_gets_it_plain(client: FlaskClient, refused: str) -> None:
     assert "Content-Encoding" not in answer.headers
 
 
-def test_weights_and_parts_stay_as_they_are(client: FlaskClient) -> None:
-    weights = client.get("/models/tiny/tfjs/layers/group1-shard1of1.bin", headers=ACCEPTS)
-    assert "Content-Encoding" not in weights.headers
+def test_weights_are_compressed_where_it_pays(client: FlaskClient, root: Path) -> None:
+    shard = "tfjs/layers/group1-shard1of1.bin"
+    packed = client.get(f"/models/tiny/{shard}", headers=ACCEPTS)
+    assert packed.headers["Content-Encoding"] == "gzip"
+    assert gzip.decompress(packed.data) == FILES[shard]
+    noise = random.Random(1).randbytes(5000)
+    write_bundle(root / "tiny", FILES | {shard: noise})
+    answer = client.get(f"/models/tiny/{shard}", headers=ACCEPTS)
+    assert "Content-Encoding" not in answer.headers
+    assert answer.data == noise
+    assert answer.headers["Accept-Ranges"] == "bytes"
+
+
+def test_what_takes_long_to_compress_is_not(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = "/models/tiny/tfjs/layers/group1-shard1of1.bin"
+    monkeypatch.setattr(encoding, "LARGEST_BYTES", 2000)
+    assert "Content-Encoding" not in client.get(address, headers=ACCEPTS).headers
+
+
+def test_parts_stay_as_they_are(client: FlaskClient) -> None:
     part = client.get("/player/digit-pad.js", headers={**ACCEPTS, "Range": "bytes=5-9"})
     assert part.status_code == 206
     assert "Content-Encoding" not in part.headers
