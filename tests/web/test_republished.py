@@ -15,6 +15,8 @@ from werkzeug.serving import make_server
 
 from exporter import publish
 from exporter.manifest import Manifest
+from tests.torture import republishing
+from tests.torture.republishing import Amount, Answer, Release, Term
 from tests.web.digit_pad_page import MODELS, running
 from tests.web.faulty_host import FaultyHost, Reply, faulty, serving
 from web import create_app
@@ -84,3 +86,43 @@ def test_files_that_a_browser_kept_of_an_older_release_are_noticed_and_passed_by
         host.asked.clear()
         assert page.evaluate(LOAD, url) == [NEW, 10, 1]
     assert host.asked.count("/models/it/manifest.json") == 2
+
+
+def test_readers_of_app_and_site_are_told_of_one_release_at_a_time() -> None:
+    figures, faults = republishing.measure_all(Amount(12, readers=3, loads=6, storm_loads=3))
+    assert faults == []
+    for key in ("answers", "frozen site, answers"):
+        assert "× 200" in figures[key]
+
+
+A, B = Release(Path("a"), {"f": "aa", "f.0123abcd.js": "0123abcd"}), Release(Path("b"), {"f": "bb"})
+TERMS = (Term(0, 0, A), Term(10, 11, B), Term(20, 21, A))
+
+
+@pytest.mark.parametrize(
+    ("answer", "wrong"),
+    [
+        (Answer(5, 6, "f", 200, "aa"), ""),
+        (Answer(5, 6, "f", 200, "bb"), "replaced before"),
+        (Answer(9, 10.5, "f", 200, "bb"), ""),
+        (Answer(12, 13, "f", 304, "aa"), "not modified"),
+        (Answer(10.5, 13, "f", 304, "aa"), ""),
+        (Answer(5, 6, "f", 503, ""), "status 503"),
+        (Answer(5, 6, "f", 404, ""), "404"),
+        (Answer(12, 13, "f.0123abcd.js", 404, ""), ""),
+        (Answer(22, 23, "f.0123abcd.js", 200, "0123abcd"), ""),
+        (Answer(5, 6, "f", 200, "aa", "3 bytes, 4 announced"), "3 bytes"),
+    ],
+)
+def test_what_was_answered_is_held_against_what_stood_then(answer: Answer, wrong: str) -> None:
+    found = republishing.faults_of([answer], TERMS)
+    assert len(found) == bool(wrong)
+    assert wrong in "".join(found)
+
+
+def test_a_name_with_the_hash_of_other_contents_is_found() -> None:
+    mixed = Release(Path("m"), {"f.0123abcd.js": "ffff"})
+    (found,) = republishing.faults_of(
+        [Answer(1, 2, "f.0123abcd.js", 200, "ffff")], [Term(0, 0, mixed)]
+    )
+    assert "than its name says" in found
