@@ -221,22 +221,29 @@ def _stands(folder: int, path: Path) -> bool:
 
 
 def _entry(root: Path, name: str) -> Entry:
-    with _opened(root / name) as folder:
-        raw = _content(folder, MANIFEST_NAME) if folder is not None else None
-        if raw is None:
-            return Entry(name, None, "its manifest cannot be read")
-        try:
-            manifest = _parse(raw)
-        except BadBundle as error:
-            return Entry(name, None, f"its manifest is malformed: {error}")
-        assert folder is not None
-        return Entry(
-            name,
-            manifest,
-            description=_description(manifest),
-            report=_report(_content(folder, REPORT_DOCUMENT)),
-            has_page=_content(folder, REPORT_PAGE) is not None,
-        )
+    while True:
+        with _opened(root / name) as folder:
+            entry = _described(folder, name)
+            # One that is taken away while it is read lacks anything: its successor is asked.
+            if folder is None or _stands(folder, root / name):
+                return entry
+
+
+def _described(folder: int | None, name: str) -> Entry:
+    raw = _content(folder, MANIFEST_NAME) if folder is not None else None
+    if folder is None or raw is None:
+        return Entry(name, None, "its manifest cannot be read")
+    try:
+        manifest = _parse(raw)
+    except BadBundle as error:
+        return Entry(name, None, f"its manifest is malformed: {error}")
+    return Entry(
+        name,
+        manifest,
+        description=_description(manifest),
+        report=_report(_content(folder, REPORT_DOCUMENT)),
+        has_page=_content(folder, REPORT_PAGE) is not None,
+    )
 
 
 def _parse(raw: Content) -> Manifest:

@@ -282,3 +282,21 @@ def test_the_player_is_served_under_types_that_browsers_run(root: Path, tmp_path
 def test_a_player_that_is_not_built_is_not_found(root: Path, tmp_path: Path) -> None:
     client = create_app({"BUNDLES": root, "PLAYER": tmp_path / "nothing"}).test_client()
     assert client.get("/player/index.js").status_code == 404
+
+
+def test_a_bundle_replaced_while_the_list_reads_it_is_read_again(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content, asked = bundles._content, []
+
+    def publish_and_read(folder: int, path: str) -> bundles.Content | None:
+        asked.append(path)
+        if len(asked) == 1:
+            with publish.staged(root / "tiny") as staging:
+                write_bundle(staging)
+        return content(folder, path)
+
+    monkeypatch.setattr(bundles, "_content", publish_and_read)
+    (entry,) = bundles.entries(root)
+    assert (entry.manifest is not None, entry.fault) == (True, "")
+    assert asked.count("manifest.json") == 2
