@@ -12,6 +12,7 @@ from __future__ import annotations
 ROWS = (
     "first_bytes",
     "first_answer",
+    "one_answer",
     "serving",
 )
 """The modules of the rows, in the order of the page."""

@@ -16,7 +16,14 @@ from web.files import _answer
 ROOT = Path(__file__).parents[2]
 MODEL = "mlp-128-64"
 _MODULES = ROOT / "exporter" / "player" / "node_modules"
+SCRIPTS = {
+    "turns": '<script type="module" src="one_answer.js"></script>',
+    "frame": '<script src="tf.min.js"></script>',
+}
+"""Of the page on which all take turns, and of a frame in it."""
+
 FILES = {
+    "one_answer.js": Path(__file__).with_name("one_answer.js"),
     "tf.min.js": _MODULES / "@tensorflow" / "tfjs" / "dist" / "tf.min.js",
     "ort.wasm.bundle.min.mjs": _MODULES / "onnxruntime-web" / "dist" / "ort.wasm.bundle.min.mjs",
     "ort-wasm-simd-threaded.wasm":
@@ -31,7 +38,15 @@ const pixels = new Float32Array(784).fill(0.5);
 globalThis.answered = [performance.now(), answer.length];
 </script>
 """
-_POLICY = "default-src * 'unsafe-inline' 'unsafe-eval' data: blob:"  # tf.min.js evaluates strings
+_BARE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>In turns</title>
+<body>{script}</body>
+"""
+# tf.min.js evaluates strings. Isolated pages have a finer clock.
+_HEADERS = {
+    "Content-Security-Policy": "default-src * 'unsafe-inline' 'unsafe-eval' data: blob:",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Embedder-Policy": "require-corp",
+}
 STOCK, CUT, ORT = "stock", "cut", "ort"
 PAGES = {
     STOCK: {
@@ -60,7 +75,9 @@ const answer = outputs[session.outputNames[0]].data;""",
 
 
 def page(name: str) -> str:
-    """The page of one of `PAGES`."""
+    """The page of one of `PAGES`, or of `SCRIPTS`."""
+    if name in SCRIPTS:
+        return _BARE.format(script=SCRIPTS[name])
     return _PAGE.format(name=name, model=MODEL, **PAGES[name])
 
 
@@ -73,15 +90,8 @@ def create() -> Flask:
         if path in FILES:
             with FILES[path].open("rb") as stream:
                 return _answer(bundles.Content.of_stream(stream, str(FILES[path])), path)
-        if path not in PAGES:
+        if path not in (*PAGES, *SCRIPTS):
             abort(404)
-        return Response(page(path), mimetype="text/html")
-
-    # The peers' inline scripts: the strict policy of our pages is not theirs.
-    @app.after_request
-    def free(response: Response) -> Response:
-        if response.mimetype == "text/html":
-            response.headers.setdefault("Content-Security-Policy", _POLICY)
-        return response
+        return Response(page(path), mimetype="text/html", headers=_HEADERS)
 
     return app
