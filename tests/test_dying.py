@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import resource
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -54,3 +57,20 @@ def test_of_two_that_race_one_wins_and_nothing_else_is_left(fast_folder: Path) -
     assert found["wrong"] == []
     assert set(found["tries"]) == {"new", "other"}
     assert sum(found["tries"].values()) == 160
+
+
+def test_an_export_onto_a_disk_that_takes_no_more_ends_with_4_and_one_line(
+    tiny_bundle: Path, tmp_path: Path
+) -> None:
+    target = tmp_path / "bundle"
+    model = tiny_bundle / "keras" / "model.keras"
+    # The system's own limit of a file's size: what HDF5 makes of it happens at the process' end.
+    done = subprocess.run(
+        [sys.executable, "-m", "exporter", "export", str(model), "-o", str(target)],
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000)),
+        env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 4, done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert "File too large" in done.stderr
+    assert os.listdir(tmp_path) == []
