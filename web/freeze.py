@@ -38,7 +38,7 @@ _KEPT = "kept-1"
 # What pages name of the player, and what that loads later; the rest has a hash in its name.
 _HASHED_PLAYER = (
     "player/digit-pad.js", "player/inspector.js",
-    "player/tfjs.js", "player/onnx.js", "player/picture.js",
+    "player/tfjs.js", "player/tfjs-trace.js", "player/onnx.js", "player/picture.js",
 )  # fmt: skip
 # For parity runs; and 27 MB for WebGPU, more than Cloudflare's 25 MiB and GitHub's patience allow.
 _LEFT_OUT = re.compile(

@@ -33,7 +33,7 @@ RUNNER = "tiny"
 # In this order: the first one answers what the others fetch.
 _STARTED = ("static/single.js", "player/digit-pad.js", "static/draw.js")
 # Runtimes that are loaded when they are first wanted; the tiny one is inside the player.
-_LEFT_OUT = ("player/tfjs.js", "player/onnx.js")
+_LEFT_OUT = ("player/tfjs.js", "player/tfjs-trace.js", "player/onnx.js")
 _STYLES = ("static/page.css", "static/draw.css")
 _GOLDEN = "golden.json"
 

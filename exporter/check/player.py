@@ -17,6 +17,7 @@ FILES = (
     "index.js",
     "inspector.js",
     "tfjs.js",
+    "tfjs-trace.js",
     "onnx.js",
     "tfjs-backend-wasm-simd.wasm",
     "ort-wasm-simd-threaded.wasm",

@@ -27,7 +27,7 @@ const ASSETS = [
 ];
 
 /** Loaded when they are first wanted. */
-const LATER = ["runtimes/tfjs.js", "runtimes/onnx.js", "picture.js"];
+const LATER = ["runtimes/tfjs.js", "runtimes/tfjs-trace.js", "runtimes/onnx.js", "picture.js"];
 
 /**
  * TF.js and Emscripten look for Node by `process` and then want CommonJS' `require` and
@@ -172,7 +172,7 @@ const pinned = await Promise.all(
 await writeFile(join(OUT, "integrity.json"), `${JSON.stringify(Object.fromEntries(pinned), null, 2)}\n`);
 await run(process.execPath, [join(MODULES, "typescript", "bin", "tsc"), "--project", join(HERE, "tsconfig.types.json"), "--outDir", join(OUT, "types")]);
 // Of what is not reached from there: the libraries' own types.
-await Promise.all(["tfjs", "tfjs-artifacts", "tfjs-cpu", "tfjs-graph", "tfjs-layers", "tfjs-wasm", "tfjs-webgl", "tfjs-webgpu", "onnx"].map((name) => rm(join(OUT, "types", "runtimes", `${name}.d.ts`))));
+await Promise.all(["tfjs", "tfjs-artifacts", "tfjs-cpu", "tfjs-graph", "tfjs-layers", "tfjs-trace", "tfjs-wasm", "tfjs-webgl", "tfjs-webgpu", "onnx"].map((name) => rm(join(OUT, "types", "runtimes", `${name}.d.ts`))));
 await Promise.all(
   ["index", "digit-pad", "inspector"].map((name) => {
     const source = name === "digit-pad" ? "element/digit-pad" : name;

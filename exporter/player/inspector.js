@@ -1,36 +1,52 @@
 /**
  * Looks inside a model while another runtime answers: what its units say to one sample, and what
- * each unit looks for. Works for the models that the tiny runner takes. Imports the tiny runner.
+ * each unit looks for. Chains of plain layers are looked into by the tiny runner, every other
+ * layers model, one with feature maps say, by TF.js. Imports the tiny runner; TF.js when wanted.
  * @module
  */
 
 import { BadBundle, UnsupportedModel } from "./errors.js";
 import { readerFrom } from "./fetch.js";
+import { MapInspector } from "./maps.js";
 import { inOneRelease } from "./release.js";
 import { open } from "./runtimes/tiny.js";
 
+export { MapInspector } from "./maps.js";
+
 /**
+ * @typedef {import("./maps.js").Kernels} Kernels
+ * @typedef {import("./maps.js").MapLayer} MapLayer
+ *
  * @typedef {object} DenseLayer
  * @property {string} name
  * @property {number} units
+ * @property {undefined} [map] A feature map's size, where a unit has more than one number.
  */
 
 const FORMAT = "tfjs-layers";
 
 /**
  * @param {string | URL} manifestUrl
- * @param {{precision?: string, signal?: AbortSignal}} [options] The precision whose files are
- *   probably at hand; another one is taken where the bundle has it not.
- * @returns {Promise<Inspector>}
- * @throws {UnsupportedModel} No chain of plain layers; the message says what is in the way.
+ * @param {{precision?: string, backend?: string, signal?: AbortSignal}} [options] The precision
+ *   whose files are probably at hand; another one is taken where the bundle has it not. The
+ *   backend of TF.js that looks where the tiny runner cannot.
+ * @returns {Promise<Inspector | MapInspector>}
+ * @throws {UnsupportedModel} Nothing in it can be shown; the message says what is in the way.
  */
-export async function openInspector(manifestUrl, { precision = "float32", signal } = {}) {
+export async function openInspector(manifestUrl, { precision = "float32", backend = "cpu", signal } = {}) {
   return inOneRelease(readerFrom(manifestUrl, { signal }), signal, async ({ readManifest, read }) => {
     const manifest = await readManifest();
     const layered = manifest.artifacts.filter(({ format }) => format === FORMAT);
     const artifact = layered.find((one) => one.precision === precision) ?? layered[0];
     if (!artifact) throw new UnsupportedModel(`${manifest.name}: an artefact ${FORMAT} expected, none found`);
-    return new Inspector(await open({ manifest, read, readAsset: read }, artifact, "js"));
+    try {
+      return new Inspector(await open({ manifest, read, readAsset: read }, artifact, "js"));
+    } catch (error) {
+      if (!(error instanceof UnsupportedModel)) throw error;
+    }
+    const { openTraced } = await import("./runtimes/tfjs-trace.js");
+    const readAsset = readerFrom(import.meta.url, { signal });
+    return new MapInspector(await openTraced({ manifest, read, readAsset }, artifact, backend));
   });
 }
 

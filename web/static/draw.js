@@ -193,7 +193,7 @@ function tellParity({ precision, selfTest: { rows, maxError, pictures } }) {
 
 /** @param {any} info Of the model that answers now. */
 function open(info) {
-  void layers?.open(pad.src, info.precision, info.labels);
+  void layers?.open(pad.src, info);
 }
 
 pad.addEventListener("load", (/** @type {CustomEvent} */ { detail: info }) => {

@@ -5,26 +5,34 @@
  */
 
 import { openInspector } from "../player/inspector.js";
+import { blockOf, cellOf, chooserOf, columnsOf } from "./blocks.js";
+import { Figure } from "./figure.js";
+import { paint, strongest } from "./paint.js";
 
 const SIDE = 28;
-/** Units of a row, so that a layer's block is about twice as wide as high. */
-const COLUMNS = 16;
-/** Both are legible on light and dark. */
-const FOR = [47, 143, 214];
-const AGAINST = [232, 116, 59];
+/** So long a hand rests before many pictures are asked about. */
+const REST_MS = 250;
+
+/**
+ * @typedef {import("../player/inspector.js").Inspector} Inspector
+ * @typedef {import("../player/inspector.js").MapInspector} MapInspector
+ */
 
 /** The layers of the model that answers now. */
 export class Layers {
   #section;
   #blocks;
-  #canvas;
-  #caption;
-  /** @type {import("../player/inspector.js").Inspector | null} */
+  #figure;
+  /** @type {Inspector | MapInspector | null} */
   #inspector = null;
   /** @type {readonly string[]} */
   #labels = [];
-  /** @type {HTMLButtonElement[][]} */
+  /** Of every layer; those of one that is not shown are none. @type {HTMLButtonElement[][]} */
   #cells = [];
+  /** Of the layers that are shown: what stands beside the name. @type {Map<number, HTMLElement>} */
+  #counts = new Map();
+  /** The layer whose maps are shown, where all together would be too many. */
+  #layer = 0;
   /** @type {{layer: number, unit: number} | null} */
   #chosen = null;
   #input = /** @type {Float32Array} */ (new Float32Array(SIDE * SIDE));
@@ -32,13 +40,16 @@ export class Layers {
   /** @type {Float32Array[]} */
   #answers = [];
   #opened = 0;
+  #isLooking = false;
+  #looksAgain = false;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #resting;
 
   /** @param {HTMLElement} section */
   constructor(section) {
     this.#section = section;
     this.#blocks = /** @type {HTMLElement} */ (section.querySelector(".layers"));
-    this.#canvas = /** @type {HTMLCanvasElement} */ (section.querySelector(".unit canvas"));
-    this.#caption = /** @type {HTMLElement} */ (section.querySelector("figcaption"));
+    this.#figure = new Figure(/** @type {HTMLElement} */ (section.querySelector(".unit")));
     this.#blocks.addEventListener("click", (event) => this.#choose(/** @type {Element} */ (event.target)));
     this.#blocks.addEventListener("keydown", (event) => this.#move(event));
   }
@@ -46,33 +57,44 @@ export class Layers {
   /**
    * Another model answers. One that cannot be looked into leaves the section empty, and says so.
    * @param {string} manifestUrl
-   * @param {string} precision
-   * @param {readonly string[] | null} labels
+   * @param {{precision: string, runtime: string, backend: string, labels: readonly string[] | null}} info
    */
-  async open(manifestUrl, precision, labels) {
+  async open(manifestUrl, { precision, runtime, backend, labels }) {
     const turn = ++this.#opened;
-    this.#inspector = null;
-    this.#chosen = null;
+    this.#forget();
     let refusal = "";
-    const inspector = await openInspector(manifestUrl, { precision }).catch((error) => {
+    // Maps are looked at where TF.js answers already, or else where it needs nothing more.
+    const where = runtime === "tfjs" ? backend : "cpu";
+    const inspector = await openInspector(manifestUrl, { precision, backend: where }).catch((error) => {
       refusal = error.message;
       return null;
     });
-    if (turn !== this.#opened) return;
+    if (turn !== this.#opened) {
+      release(inspector);
+      return;
+    }
     this.#inspector = inspector;
     this.#labels = labels ?? [];
+    this.#layer = 0;
     this.#build();
-    this.#caption.textContent = inspector ? "" : `This model cannot be looked into: ${refusal}`;
+    this.#figure.say(inspector ? "" : `This model cannot be looked into: ${refusal}`);
     this.show(this.#input, this.#label);
   }
 
   /** No model answers. */
   close() {
     this.#opened++;
+    this.#forget();
+    this.#build();
+    this.#figure.say("");
+  }
+
+  #forget() {
+    clearTimeout(this.#resting);
+    release(this.#inspector);
     this.#inspector = null;
     this.#chosen = null;
-    this.#build();
-    this.#caption.textContent = "";
+    this.#answers = [];
   }
 
   /**
@@ -82,67 +104,117 @@ export class Layers {
   show(input, label) {
     this.#input = input;
     this.#label = label;
-    if (!this.#inspector) return;
-    this.#answers = this.#inspector.look(input);
+    if (this.#isLooking) this.#looksAgain = true;
+    else void this.#look();
+  }
+
+  /** Look, and once more if a newer picture came meanwhile: a hand draws faster than TF.js answers. */
+  async #look() {
+    const inspector = this.#inspector;
+    if (!inspector) return;
+    this.#isLooking = true;
+    try {
+      const answers = await inspector.look(this.#input);
+      if (inspector === this.#inspector) {
+        this.#answers = answers;
+        this.#light();
+        this.#showUnit();
+      }
+    } catch (error) {
+      this.#fail(inspector, error);
+    } finally {
+      this.#isLooking = false;
+    }
+    if (this.#looksAgain || inspector !== this.#inspector) {
+      this.#looksAgain = false;
+      await this.#look();
+    }
+  }
+
+  #light() {
     this.#cells.forEach((cells, layer) => {
+      if (cells.length === 0) return;
       const answers = this.#answers[layer];
-      const most = Math.max(1e-9, ...answers);
-      cells.forEach((cell, unit) => {
-        const share = label === null ? 0 : Math.max(0, answers[unit] / most);
-        cell.style.setProperty("--a", share.toFixed(3));
-      });
-      const active = label === null ? 0 : answers.filter((answer) => answer > 0).length;
-      const count = this.#blocks.children[layer].querySelector("span");
-      if (count) count.textContent = this.#isOutput(layer) ? "output" : `${active} of ${cells.length} units active`;
+      const { units, map } = this.#layers()[layer];
+      if (map) {
+        const most = strongest(answers);
+        cells.forEach((cell, unit) => {
+          const values = this.#label === null ? new Float32Array(map.height * map.width) : this.#mapOf(layer, unit);
+          paint(/** @type {HTMLCanvasElement} */ (cell.firstChild), values, map.width, most);
+        });
+      } else {
+        const most = Math.max(1e-9, ...answers);
+        cells.forEach((cell, unit) => {
+          const share = this.#label === null ? 0 : Math.max(0, answers[unit] / most);
+          cell.style.setProperty("--a", share.toFixed(3));
+        });
+      }
+      const count = this.#counts.get(layer);
+      if (count) count.textContent = this.#isOutput(layer) ? "output" : `${this.#activeOf(layer)} of ${units} ${this.#isSelected(layer) ? "" : "units "}active`;
     });
-    this.#showUnit();
+  }
+
+  /** Units above zero; maps that are so anywhere. @param {number} layer */
+  #activeOf(layer) {
+    if (this.#label === null) return 0;
+    const { units } = this.#layers()[layer];
+    return new Set([...this.#answers[layer].keys()].filter((i) => this.#answers[layer][i] > 0).map((i) => i % units)).size;
   }
 
   #build() {
-    const layers = this.#inspector?.layers ?? [];
-    this.#cells = layers.map(({ name, units }, layer) =>
-      Array.from({ length: units }, (_, unit) => this.#cellOf(name, layer, unit)),
+    const layers = this.#layers();
+    const shown = layers.map((_, layer) => layer).filter((layer) => !this.#isSelected(layer) || layer === this.#layer);
+    this.#counts.clear();
+    this.#cells = layers.map(({ units }, layer) =>
+      shown.includes(layer) ? Array.from({ length: units }, (_, unit) => cellOf(layers[layer], layer, unit, this.#ownName(layer, unit))) : [],
     );
-    this.#blocks.replaceChildren(
-      ...layers.map(({ name }, layer) => {
-        const title = document.createElement("p");
-        const count = document.createElement("span");
-        title.append(name, count);
-        const grid = document.createElement("div");
-        grid.className = this.#isOutput(layer) ? "units output" : "units";
-        grid.setAttribute("role", "group");
-        grid.setAttribute("aria-label", `Units of ${name}`);
-        grid.append(...this.#cells[layer]);
-        const block = document.createElement("div");
-        block.append(title, grid);
-        return block;
-      }),
-    );
-    this.#canvas.hidden = layers.length === 0;
+    const blocks = shown.map((layer) => {
+      const title = this.#isSelected(layer) ? chooserOf(layers.slice(0, -1), layer, (chosen) => this.#turnTo(chosen)) : layers[layer].name;
+      return blockOf(layers[layer], title, this.#cells[layer], this.#isOutput(layer));
+    });
+    blocks.forEach(({ count }, i) => this.#counts.set(shown[i], count));
+    this.#blocks.replaceChildren(...blocks.map(({ block }) => block));
+    this.#figure.hide(layers.length === 0);
   }
 
-  /** @type {(name: string, layer: number, unit: number) => HTMLButtonElement} */
-  #cellOf(name, layer, unit) {
-    const cell = document.createElement("button");
-    cell.type = "button";
-    cell.dataset.layer = String(layer);
-    cell.dataset.unit = String(unit);
-    // One stop for the tab key in each layer; the arrow keys go on from there.
-    cell.tabIndex = unit === 0 ? 0 : -1;
-    const own = this.#isOutput(layer) ? (this.#labels[unit] ?? String(unit)) : "";
-    cell.textContent = own;
-    cell.setAttribute("aria-label", own ? `Output ${own}` : `Unit ${unit + 1} of ${name}`);
-    return cell;
+  /** Show another layer above the output. @param {number} layer */
+  #turnTo(layer) {
+    this.#layer = layer;
+    this.#chosen = null;
+    this.#build();
+    this.#light();
+    this.#showUnit();
+    this.#blocks.querySelector("select")?.focus();
+  }
+
+  /** An output's label; other units have none. @type {(layer: number, unit: number) => string} */
+  #ownName(layer, unit) {
+    return this.#isOutput(layer) ? (this.#labels[unit] ?? String(unit)) : "";
+  }
+
+  /** @returns {readonly import("../player/inspector.js").MapLayer[]} */
+  #layers() {
+    return this.#inspector?.layers ?? [];
+  }
+
+  /** Chosen among others, where it is said already what it has. @param {number} layer */
+  #isSelected(layer) {
+    return !this.#isOutput(layer) && this.#layers().some(({ map }) => map);
   }
 
   /** @param {number} layer */
   #isOutput(layer) {
-    return layer === (this.#inspector?.layers.length ?? 0) - 1;
+    return layer === this.#layers().length - 1;
+  }
+
+  /** @type {(layer: number, unit: number) => Float32Array} */
+  #mapOf(layer, unit) {
+    return /** @type {MapInspector} */ (this.#inspector).mapOf(layer, unit, this.#answers);
   }
 
   /** @param {Element} target */
   #choose(target) {
-    const { layer, unit } = /** @type {HTMLElement} */ (target).dataset;
+    const { layer, unit } = /** @type {HTMLElement | null} */ (target.closest("button"))?.dataset ?? {};
     if (layer === undefined || unit === undefined) return;
     const [a, b] = [Number(layer), Number(unit)];
     const again = this.#chosen?.layer === a && this.#chosen.unit === b;
@@ -153,8 +225,10 @@ export class Layers {
   /** @param {KeyboardEvent} event */
   #move(event) {
     const { layer, unit } = /** @type {HTMLElement} */ (event.target).dataset;
-    const step = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -COLUMNS, ArrowDown: COLUMNS }[event.key];
-    if (layer === undefined || step === undefined) return;
+    if (layer === undefined) return;
+    const columns = columnsOf(this.#layers()[Number(layer)]);
+    const step = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -columns, ArrowDown: columns }[event.key];
+    if (step === undefined) return;
     const next = this.#cells[Number(layer)][Number(unit) + step];
     if (!next) return;
     event.preventDefault();
@@ -162,10 +236,10 @@ export class Layers {
     next.focus();
   }
 
-  /** The chosen unit's weights; else those of the answer, else nothing. */
+  /** What the chosen unit looks for; else the answer's, else nothing. */
   #showUnit() {
     const inspector = this.#inspector;
-    if (!inspector) return;
+    if (!inspector || this.#answers.length === 0) return;
     const chosen = this.#chosen ?? this.#answered();
     this.#cells.flat().forEach((cell) => {
       const { layer, unit } = cell.dataset;
@@ -174,18 +248,54 @@ export class Layers {
       cell.classList.toggle("chosen", Boolean(isChosen));
     });
     this.#section.classList.toggle("idle", !chosen);
+    clearTimeout(this.#resting);
     if (!chosen) {
-      this.#paint(new Float32Array(SIDE * SIDE));
-      this.#caption.textContent = "Draw, or choose a unit, to see what it looks for in the picture.";
+      this.#figure.clear(SIDE, `Draw, or choose a ${inspector.layers[0].map ? "map" : "unit"}, to see what it looks for in the picture.`);
+    } else if (!("weightsOf" in inspector)) {
+      this.#showInMaps(inspector, chosen);
+    } else {
+      const { layer, unit } = chosen;
+      const name = this.#isOutput(layer) ? `the answer ${this.#labels[unit] ?? unit}` : `unit ${unit + 1} of ${inspector.layers[layer].name}`;
+      const through = layer > 0 ? ", through the units that are active now" : "";
+      this.#figure.showWeights(inspector.weightsOf(layer, unit, this.#answers), SIDE, name, `${through}.${this.#said(layer, unit)}`);
+    }
+  }
+
+  /** What it says now, for people. @type {(layer: number, unit: number) => string} */
+  #said(layer, unit) {
+    return this.#isOutput(layer) || this.#label === null ? "" : ` It says ${this.#answers[layer][unit].toFixed(2)}.`;
+  }
+
+  /** @type {(inspector: MapInspector, chosen: {layer: number, unit: number}) => void} */
+  #showInMaps(inspector, { layer, unit }) {
+    if (this.#isOutput(layer)) {
+        this.#resting = setTimeout(() => void this.#showInk(inspector, unit), REST_MS);
       return;
     }
-    const { layer, unit } = chosen;
-    this.#paint(inspector.weightsOf(layer, unit, this.#answers));
-    const isOutput = this.#isOutput(layer);
-    const name = isOutput ? `the answer ${this.#labels[unit] ?? unit}` : `unit ${unit + 1} of ${inspector.layers[layer].name}`;
-    const through = layer > 0 ? ", through the units that are active now" : "";
-    const says = isOutput || this.#label === null ? "" : ` It says ${this.#answers[layer][unit].toFixed(2)}.`;
-    this.#caption.replaceChildren("Ink on ", mark("for", "blue"), ` speaks for ${name}, ink on `, mark("against", "orange"), ` against it${through}.${says}`);
+    const { name, map } = inspector.layers[layer];
+    const values = map && (this.#label === null ? new Float32Array(map.height * map.width) : this.#mapOf(layer, unit));
+    const kernels = inspector.kernelsOf(layer, unit);
+    if (map && values) this.#figure.showMap(`Map ${unit + 1} of ${name}`, values, map.width, kernels);
+    else this.#figure.showKernels(`Unit ${unit + 1} of ${name}`, kernels, this.#said(layer, unit));
+  }
+
+  /** Which ink the answer rests on. @type {(inspector: MapInspector, unit: number) => Promise<void>} */
+  async #showInk(inspector, unit) {
+    const input = this.#input;
+    try {
+      const ink = await inspector.inkOf(unit, input, SIDE);
+      const chosen = this.#chosen ?? this.#answered();
+      // Another picture, model or unit by now: it is shown on its own.
+      const isWanted = inspector === this.#inspector && input === this.#input && chosen?.unit === unit && this.#isOutput(chosen.layer);
+      if (isWanted) this.#figure.showInk(ink, SIDE, `the answer ${this.#labels[unit] ?? unit}`);
+    } catch (error) {
+      this.#fail(inspector, error);
+    }
+  }
+
+  /** One that was closed while it was looked into has nothing to say. @type {(inspector: Inspector | MapInspector, error: unknown) => void} */
+  #fail(inspector, error) {
+    if (inspector === this.#inspector) this.#figure.say(`Looking inside failed: ${error instanceof Error ? error.message : error}`);
   }
 
   /** The output that was answered. */
@@ -195,24 +305,9 @@ export class Layers {
     const answers = this.#answers[layer];
     return { layer, unit: answers.indexOf(Math.max(...answers)) };
   }
-
-  /** @param {Float32Array} weights */
-  #paint(weights) {
-    const context = /** @type {CanvasRenderingContext2D} */ (this.#canvas.getContext("2d"));
-    const image = context.createImageData(SIDE, SIDE);
-    const most = weights.reduce((max, weight) => Math.max(max, Math.abs(weight)), 1e-9);
-    weights.forEach((weight, i) => {
-      const [red, green, blue] = weight > 0 ? FOR : AGAINST;
-      image.data.set([red, green, blue, (255 * Math.abs(weight)) / most], 4 * i);
-    });
-    context.putImageData(image, 0, 0);
-  }
 }
 
-/** @type {(className: string, text: string) => HTMLElement} */
-function mark(className, text) {
-  const node = document.createElement("b");
-  node.className = className;
-  node.textContent = text;
-  return node;
+/** @param {Inspector | MapInspector | null} inspector */
+function release(inspector) {
+  if (inspector && "close" in inspector) void inspector.close();
 }

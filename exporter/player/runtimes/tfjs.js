@@ -53,7 +53,7 @@ let queue = Promise.resolve();
  * @param {() => Promise<T>} job
  * @returns {Promise<T>}
  */
-function enqueue(job) {
+export function enqueue(job) {
   const result = queue.then(job);
   queue = result.then(() => {}, () => {});
   return result;
@@ -101,10 +101,11 @@ export function isReady(backend, format) {
 
 /**
  * Make `backend` the one that runs; TF.js would quietly take another.
+ * Only from within the queue.
  * @param {Bundle} bundle
  * @param {string} backend
  */
-async function useBackend(bundle, backend) {
+export async function useBackend(bundle, backend) {
   if (tf.getBackend() === backend) return;
   let chosen;
   try {
