@@ -15,8 +15,22 @@ worker_class = "gevent"
 # Those of this process: a container may have fewer than its machine.
 workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 worker_connections = 4000
-"""Sockets of one worker at a time; the process must be allowed as many open files."""
+"""Sockets of one worker at a time; more wait until one is closed."""
+keepalive = 10
+"""Seconds until a request must be there whole, the first one too; then the socket is closed."""
 control_socket_disable = True
+
+
+def on_starting(arbiter: Any) -> None:
+    """Allow this process, and with it its workers, as many open files as they may have sockets."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 2 * worker_connections
+    if hard != resource.RLIM_INFINITY:
+        wanted = min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def pre_request(worker: Any, request: Any) -> None:
