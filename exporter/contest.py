@@ -9,20 +9,23 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from exporter.errors import MachineFailed
 from exporter.manifest import MANIFEST_NAME, REPORT_FOLDER, Artifact, Manifest
-from exporter.shipping import RUNTIME_BYTES, code_bytes, wire_bytes
+from exporter.shipping import RUNTIME_BYTES, code_bytes
 
 DOCUMENT = "evaluation.json"
 SCHEMA_VERSION = 1
 MORE_MISTAKES = 0.25
 """So many more of them than the best may an artefact make, as a share of the best one's."""
 DECIMALS = 4
+
+Weigh = Callable[[Artifact], int]
+"""Bytes of an artefact's files, gzipped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +151,7 @@ class Contest:
         best = max(score for e in self.entrants if (score := self.score(e)) is not None)
         own = self.score(chosen) or 0.0
         what = {"pens": "pen digits", "test": "test digits"}[self.judged_by]
-        beside = "none more" if own >= best else f"the best {best:.2%}"
+        beside = "and none reads more" if own >= best else f"the best {best:.2%}"
         return (
             f"the fewest bytes to fetch, its runtime included, among those that misread no more "
             f"than {1 + more_mistakes:g} times as many {what} as the best does: it reads "
@@ -186,7 +189,7 @@ class Contest:
         }  # fmt: skip
 
 
-def entrants_of(manifest: Manifest, directory: Path) -> tuple[Entrant, ...]:
+def entrants_of(manifest: Manifest, weigh: Weigh) -> tuple[Entrant, ...]:
     """A bundle's artefacts for the web, with what its files and its manifest say."""
     tested = manifest.metrics.get("test")
     recorded = tested.get("accuracy") if isinstance(tested, Mapping) else None
@@ -195,7 +198,7 @@ def entrants_of(manifest: Manifest, directory: Path) -> tuple[Entrant, ...]:
             bundle=manifest.name,
             artifact=artifact.id,
             size_bytes=artifact.size_bytes,
-            gzip_bytes=wire_bytes(artifact, directory),
+            gzip_bytes=weigh(artifact),
             code_bytes=code_bytes(manifest, artifact),
             recorded=recorded if isinstance(recorded, float) else None,
         )
@@ -258,9 +261,3 @@ def with_document(entrants: Iterable[Entrant], document: Mapping[str, Any]) -> t
 def _share(value: Any) -> float | None:
     """A number of 0 to 1, or None: the file may be anybody's."""
     return value if type(value) is float and 0.0 <= value <= 1.0 else None
-
-
-def summed(parts: Sequence[Contest]) -> Contest:
-    """Several bundles' contests as one, where they were measured on the same data."""
-    first = parts[0]
-    return replace(first, entrants=tuple(e for part in parts for e in part.entrants))

@@ -99,7 +99,7 @@ def chart_of(contest: Contest) -> Chart | None:
         shapes=tuple((shape, SHAPE_NAMES[shape]) for shape in shapes),
         unknown=tuple(sorted({e.bundle for e in contest.entrants if e not in known})),
         across="to fetch: model and runtime, gzipped",
-        upwards=f"misread of 1,000: {judged[contest.judged_by]}",
+        upwards=f"misread of 1,000 of {judged[contest.judged_by]}",
     )
 
 

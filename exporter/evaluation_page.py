@@ -157,6 +157,7 @@ def _curves(history: History) -> Figure:
 
 
 def plain_axes(axes: Axes, title: str) -> None:
+    """A title, a grid of lines across, and no frame."""
     axes.set_title(title, loc="left", color=INK, fontsize=11, fontweight="bold", pad=10)
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(LINE)

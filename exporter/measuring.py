@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -21,6 +22,7 @@ from exporter.data import Dataset, as_input
 from exporter.errors import BadBundle, BadUsage, UnsupportedModel
 from exporter.manifest import Artifact, Manifest
 from exporter.pens import PenDigits
+from exporter.shipping import wire_bytes
 
 BACKENDS = ("cpu", "wasm", "js")
 """Whatever machine a page runs on has these; a GPU's speed here says little of another's."""
@@ -60,7 +62,7 @@ def measure(
     found = {
         (name, entrant.artifact): replace(entrant, bundle=name)
         for name, (folder, manifest) in bundles.items()
-        for entrant in contest.entrants_of(manifest, folder)
+        for entrant in contest.entrants_of(manifest, partial(wire_bytes, directory=folder))
     }
     missing: list[str] = []
     for name in names:

@@ -29,8 +29,9 @@ from web.kept import Seen, identify
 CARD_NAME = "README.md"
 REPORT_PAGE = f"{REPORT_FOLDER}/report.html"
 REPORT_DOCUMENT = f"{REPORT_FOLDER}/parity.json"
+EVALUATION = f"{REPORT_FOLDER}/evaluation.json"
 # What a bundle may hold besides what its manifest lists.
-_UNLISTED = frozenset({MANIFEST_NAME, SIGNATURE_NAME, REPORT_PAGE, REPORT_DOCUMENT})
+_UNLISTED = frozenset({MANIFEST_NAME, SIGNATURE_NAME, REPORT_PAGE, REPORT_DOCUMENT, EVALUATION})
 # No file, a folder in its place or in its way, a link.
 _ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EISDIR)
 
@@ -81,6 +82,7 @@ class Entry:
         description: Of its recipe.
         report: What `report/parity.json` holds, or None where there is none.
         has_page: Whether there is a `report/report.html`.
+        evaluation: What `report/evaluation.json` says that was measured with these very files.
     """
 
     name: str
@@ -89,6 +91,7 @@ class Entry:
     description: str = ""
     report: dict[str, Any] | None = None
     has_page: bool = False
+    evaluation: dict[str, Any] | None = None
 
     @property
     def has_card(self) -> bool:
@@ -243,6 +246,7 @@ def _described(folder: int | None, name: str) -> Entry:
         description=_description(manifest),
         report=_report(_content(folder, REPORT_DOCUMENT)),
         has_page=_content(folder, REPORT_PAGE) is not None,
+        evaluation=_of(_report(_content(folder, EVALUATION)), raw),
     )
 
 
@@ -263,6 +267,12 @@ def _report(raw: Content | None) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return document if isinstance(document, dict) else None
+
+
+def _of(document: dict[str, Any] | None, manifest: Content) -> dict[str, Any] | None:
+    """A document that was made of this manifest's bundle; None where it was another's."""
+    made_of = document is not None and document.get("manifest_sha256") == manifest.sha256
+    return document if made_of else None
 
 
 def _description(manifest: Manifest) -> str:

@@ -25,7 +25,7 @@ from exporter.manifest import MANIFEST_NAME, SIGNATURE_NAME, File, Manifest, ver
 from exporter.publish import staged
 from web import create_app, headers
 from web.assets import HASH_DIGITS, Assets
-from web.bundles import REPORT_DOCUMENT, REPORT_PAGE
+from web.bundles import EVALUATION, REPORT_DOCUMENT, REPORT_PAGE
 from web.files import PLAYER, STATIC
 from web.snippets import integrity_of
 
@@ -37,7 +37,7 @@ WORKER = "sw.js"
 _KEPT = "kept-1"
 # What pages name of the player, and what that loads later; the rest has a hash in its name.
 _HASHED_PLAYER = (
-    "player/digit-pad.js", "player/inspector.js",
+    "player/digit-pad.js", "player/index.js", "player/inspector.js",
     "player/tfjs.js", "player/tfjs-trace.js", "player/onnx.js", "player/picture.js",
 )  # fmt: skip
 # For parity runs; and 27 MB for WebGPU, more than Cloudflare's 25 MiB and GitHub's patience allow.
@@ -127,7 +127,7 @@ def _publish_bundles(bundles: dict[str, tuple[Path, Manifest]], staging: Path) -
     for name, (folder, manifest) in bundles.items():
         root = staging / "models" / name
         paths = [MANIFEST_NAME, *(file.path for file in manifest.all_files())]
-        optional = [SIGNATURE_NAME, REPORT_PAGE, REPORT_DOCUMENT]
+        optional = [SIGNATURE_NAME, REPORT_PAGE, REPORT_DOCUMENT, EVALUATION]
         for path in paths + [one for one in optional if _is_plain(folder / one)]:
             (root / path).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(folder / path, root / path, follow_symlinks=False)
@@ -178,7 +178,8 @@ def _publish_pages(
         }
     )  # fmt: skip
     client = app.test_client()
-    pages = {"/": "index.html", "/models/": "models/index.html", "/embed/": "embed/index.html"}
+    pages = {"/": "index.html", "/models/": "models/index.html", "/embed/": "embed/index.html",
+             "/ship/": "ship/index.html"}  # fmt: skip
     pages |= {f"/embed/{quote(name)}/": f"embed/{name}/index.html" for name in names}
     for address, path in pages.items():
         _write(staging, path, _page(client, address))
@@ -219,6 +220,7 @@ def _headers(names: Sequence[str]) -> str:
         "/": headers.DRAW,
         "/models/": _without_corp(headers.PAGE),
         "/embed/": headers.DRAW,
+        "/ship/": headers.DRAW,
         **{f"/embed/{quote(name)}/": headers.EMBED for name in names},
         "/models/*": headers.SHARED,
         **{f"/models/{quote(name)}/{REPORT_PAGE}": _without_corp(headers.REPORT) for name in names},

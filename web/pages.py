@@ -9,7 +9,7 @@ from flask import Blueprint, Flask, Response, abort, current_app, make_response,
 from werkzeug.exceptions import HTTPException
 
 from exporter.report import wording
-from web import bundles, headers, snippets
+from web import bundles, headers, ship, snippets
 from web.addresses import address
 from web.integrity import integrity
 
@@ -18,6 +18,7 @@ DEFAULT = "mlp-128-64"
 
 blueprint = Blueprint("pages", __name__)
 blueprint.add_app_template_filter(wording.size, "size")
+blueprint.add_app_template_filter(wording.share, "share")
 blueprint.add_app_template_global(integrity)
 
 
@@ -48,8 +49,14 @@ def draw() -> Response | str:
 
 def _kept(names: list[str]) -> list[str]:
     """What the page's links lead to, for visitors without a network; models when they were used."""
-    pages = ["models/", "embed/", *(f"embed/{name}/" for name in names)]
-    files = ["static/snippets.css", "static/snippets.js", "static/embed.css"]
+    pages = ["models/", "ship/", "embed/", *(f"embed/{name}/" for name in names)]
+    files = [
+        "static/snippets.css",
+        "static/snippets.js",
+        "static/embed.css",
+        "static/ship.css",
+        "static/ship.js",
+    ]
     return [address(path) for path in pages + files]
 
 
@@ -102,6 +109,23 @@ def embed(name: str) -> Response:
 def index() -> str:
     """All bundles, each with its figures, artefacts, verdict and links."""
     return render_template("index.html", entries=bundles.entries(current_app.config["BUNDLES"]))
+
+
+@blueprint.get("/ship/")
+def which() -> Response:
+    """Which model and file to ship: all beside each other, timed on the visitor's device."""
+    root = current_app.config["BUNDLES"]
+    entries = bundles.entries(root)
+    page = ship.page_of(root, entries)
+    response = make_response(
+        render_template(
+            "ship.html",
+            page=page,
+            manifests={e.name: address(f"models/{e.name}/manifest.json") for e in entries},
+        )
+    )
+    response.headers.update(headers.DRAW)
+    return response
 
 
 def handle_errors(app: Flask) -> None:

@@ -87,7 +87,7 @@ def tune(
         shown.show_tuning(outcome)
     if outcome.ended == "interrupted":
         click.echo("interrupted: the best so far is written; the same command goes on", err=True)
-        raise click.exceptions.Exit(INTERRUPTED)
+        sys.exit(INTERRUPTED)
 
 
 @contextmanager

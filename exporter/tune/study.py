@@ -13,6 +13,7 @@ import json
 import os
 import socket
 import time
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -89,14 +90,18 @@ def open_study(storage: str | Path, name: str, fingerprint: str) -> optuna.Study
 
 def _storage(storage: str | Path) -> Any:
     from optuna import storages
+    from optuna.exceptions import ExperimentalWarning
     from optuna.storages.journal import JournalFileBackend
 
     if "://" in str(storage):
-        return storages.RDBStorage(
-            str(storage),
-            heartbeat_interval=HEARTBEAT_SECONDS,
-            heartbeat_stale_trial_callback=give_up,
-        )
+        with warnings.catch_warnings():
+            # The heartbeat is called experimental since Optuna 2.6.
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            return storages.RDBStorage(
+                str(storage),
+                heartbeat_interval=HEARTBEAT_SECONDS,
+                heartbeat_stale_trial_callback=give_up,
+            )
     path = Path(storage)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

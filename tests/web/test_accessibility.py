@@ -21,6 +21,7 @@ PICTURES = ROOT / "out" / "screenshots"
 PAGES = {
     "draw": "/",
     "models": "/models/",
+    "ship": "/ship/",
     "embed": f"/embed/#model={MODEL}",
     "embedded": f"/embed/{MODEL}",
     "error": "/no-such-page",

@@ -19,7 +19,15 @@ from web import create_app, headers
 from web.freeze import freeze
 from web.snippets import integrity_of
 
-PAGES = ("/", "/models/", "/embed/", "/embed/tiny/", "/models/tiny/report/report.html", "/nothing")
+PAGES = (
+    "/",
+    "/models/",
+    "/ship/",
+    "/embed/",
+    "/embed/tiny/",
+    "/models/tiny/report/report.html",
+    "/nothing",
+)
 
 
 @pytest.fixture

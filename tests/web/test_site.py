@@ -195,7 +195,8 @@ def test_every_link_is_relative_and_leads_to_a_file(frozen: Path) -> None:
     assert [one for one in broken if "webgpu" not in one[1]] == []
     pages = {path for path in files if path.endswith(".html") and "/report/" not in path}
     models = {f"embed/{name}/index.html" for name in (MODEL, "mlp-128")}
-    assert pages == {"index.html", "embed/index.html", "models/index.html"} | models
+    shared = {"index.html", "embed/index.html", "models/index.html", "ship/index.html"}
+    assert pages == shared | models
 
 
 def test_a_bundle_of_any_name_is_led_to(tmp_path: Path) -> None:
@@ -205,7 +206,7 @@ def test_a_bundle_of_any_name_is_led_to(tmp_path: Path) -> None:
     files = tree(tmp_path / "out")
     pages = {path: data.decode() for path, data in files.items() if path.endswith(".html")}
     assert set(pages) == {"index.html", "models/index.html", "embed/index.html",
-                          f"embed/{name}/index.html"}  # fmt: skip
+                          "ship/index.html", f"embed/{name}/index.html"}  # fmt: skip
     for path, text in pages.items():
         for link in links(path, html.unescape(text)):
             place = link + "index.html" if link.endswith("/") or not link else link

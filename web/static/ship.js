@@ -1,0 +1,101 @@
+/**
+ * Which should I ship? Times the models on this very device when it is asked to: all are loaded
+ * first, then they answer in turns, so that a busy machine slows all alike.
+ * @module
+ */
+
+import { load } from "../player/index.js";
+
+const ROUNDS = 15;
+/** A round of one model lasts at least so long: browsers tell time in steps of up to 1 ms. */
+const ROUND_MS = 8;
+const INPUTS = 28 * 28;
+
+const button = /** @type {HTMLButtonElement} */ (document.querySelector("[data-measures]"));
+const told = /** @type {HTMLElement} */ (document.querySelector("[data-told]"));
+/** @type {HTMLElement[]} */
+const cells = Array.from(document.querySelectorAll("[data-times]"));
+
+/** @param {number} size */
+function bytes(size) {
+  return size < 1e6 ? `${(size / 1e3).toFixed(0)} kB` : `${(size / 1e6).toFixed(1)} MB`;
+}
+
+/** @param {number} ms */
+function duration(ms) {
+  return `${ms < 1 ? ms.toPrecision(2) : ms.toFixed(ms < 10 ? 1 : 0)} ms`;
+}
+
+/** @param {number[]} values */
+function median(values) {
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+}
+
+/** A drawing's worth of ink: a one in the middle. */
+function picture() {
+  const pixels = new Float32Array(INPUTS);
+  for (let row = 5; row < 23; row++) pixels.fill(1, 28 * row + 13, 28 * row + 16);
+  return pixels;
+}
+
+/** @param {HTMLElement} cell */
+async function open(cell) {
+  const [format, precision] = (cell.dataset.times ?? "").split("/");
+  const address = new URL(cell.dataset.manifest ?? "", document.baseURI).href;
+  cell.textContent = "loading …";
+  try {
+    const model = await load(address, { format: /** @type {any} */ (format), precision });
+    for (let i = 0; i < 5; i++) await model.predict(picture());
+    cell.textContent = "timing …";
+    return { cell, model, times: /** @type {number[]} */ ([]) };
+  } catch (error) {
+    cell.textContent = "failed";
+    cell.title = error instanceof Error ? error.message : String(error);
+    return null;
+  }
+}
+
+/** @param {{predict: (pixels: Float32Array) => Promise<unknown>}} model */
+async function round(model) {
+  const pixels = picture();
+  const begun = performance.now();
+  let calls = 0;
+  do {
+    await model.predict(pixels);
+    calls++;
+  } while (performance.now() - begun < ROUND_MS);
+  return (performance.now() - begun) / calls;
+}
+
+async function measure() {
+  button.disabled = true;
+  told.textContent = "Loading the models, each checked as on any page.";
+  const opened = [];
+  for (const cell of cells) opened.push(await open(cell));
+  const entrants = opened.filter((one) => one !== null);
+  told.textContent = "They answer in turns.";
+  for (let i = 0; i < ROUNDS; i++) {
+    for (const { model, times } of entrants) times.push(await round(model));
+    // The page stays alive meanwhile.
+    await new Promise((resolve) => setTimeout(resolve));
+  }
+  for (const { cell, model, times } of entrants) {
+    const { runtime, backend } = model.info;
+    cell.textContent = `${duration(median(times))}, ${runtime} ${backend}`;
+    await model.close();
+  }
+  const failed = cells.length - entrants.length;
+  const rest = failed ? ` ${failed} could not be run here.` : "";
+  told.textContent = `Median of ${ROUNDS} rounds on this device, all in turns.${rest}`;
+  button.textContent = "Time them again";
+  button.disabled = false;
+}
+
+if (button) {
+  const weight = cells.reduce((sum, cell) => sum + Number(cell.dataset.bytes), 0);
+  button.textContent = `Time them on this device (${bytes(weight)} and their runtimes)`;
+  button.hidden = false;
+  button.addEventListener("click", () => void measure());
+}
