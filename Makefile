@@ -57,6 +57,14 @@ serve: $(SET_UP) player ## Serve the page on http://127.0.0.1:5000
 site: $(SET_UP) player ## Freeze the page and all models into out/site, for any static host
 	$(BIN)/exporter site $(wildcard models/*) -o out/site $(ARGS)
 
+.PHONY: sbom
+sbom: $(SET_UP) ## List all that the locks hold, as CycloneDX, in out/sbom
+	@mkdir -p out/sbom
+	$(BIN)/python -W ignore -m cyclonedx_py requirements requirements.lock \
+	  --pyproject pyproject.toml --output-reproducible --of JSON -o out/sbom/python.cdx.json
+	cd exporter/player && PATH="$(CURDIR)/$(BIN):$$PATH" npm sbom --silent \
+	  --sbom-format cyclonedx --package-lock-only > "$(CURDIR)/out/sbom/player.cdx.json"
+
 .PHONY: lock
 lock: $(SET_UP) ## Compile requirements.lock anew from pyproject.toml
 	$(BIN)/uv pip compile pyproject.toml --all-extras --group graph --group build --group dev \
