@@ -38,7 +38,7 @@ def injected() -> None:
 def test_killed_or_failed_at_every_call_the_old_or_the_new_one_stands_whole(
     fast_folder: Path,
 ) -> None:
-    found = faults.preloaded(fast_folder, "tests.torture.dying", str(fast_folder), "quick")
+    found = faults.preloaded(fast_folder, "tests.torture.dying_texts", str(fast_folder), "quick")
     assert found["wrong"] == []
     # Every state that may be was come by, and no other.
     assert set(found["tries"]) == {"old", "new", "nothing"}
@@ -47,13 +47,13 @@ def test_killed_or_failed_at_every_call_the_old_or_the_new_one_stands_whole(
 
 @pytest.mark.usefixtures("injected")
 def test_a_publication_that_is_careless_is_found_out(fast_folder: Path) -> None:
-    found = faults.preloaded(fast_folder, "tests.torture.dying", str(fast_folder), "careless")
+    found = faults.preloaded(fast_folder, "tests.torture.dying_texts", str(fast_folder), "careless")
     assert {"the target is mixed", "the target is nothing"} <= set(found["wrong"])
 
 
 @pytest.mark.usefixtures("injected")
 def test_of_two_that_race_one_wins_and_nothing_else_is_left(fast_folder: Path) -> None:
-    found = faults.preloaded(fast_folder, "tests.torture.dying", str(fast_folder), "race")
+    found = faults.preloaded(fast_folder, "tests.torture.dying_texts", str(fast_folder), "race")
     assert found["wrong"] == []
     assert set(found["tries"]) == {"new", "other"}
     assert sum(found["tries"].values()) == 160

@@ -7,6 +7,7 @@ for every try, so that what is slow to import is imported once. Imports no Tenso
 from __future__ import annotations
 
 import ctypes
+import errno
 import json
 import os
 import random
@@ -16,7 +17,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from exporter.errors import ExporterError
 
 SOURCE = Path(__file__).with_name("faults.c")
 KILL = -1
+ERRORS = (errno.ENOSPC, errno.EIO, errno.EXDEV)
 _PATIENCE_S = 120
 _UNEXPECTED = 99
 
@@ -172,6 +174,16 @@ def attempt(case: Case, fault: Fault = Fault()) -> Outcome:
         tuple(names.read_text().splitlines()) if names.exists() else (),
         said.get("written", 0), state, beside, _beside(case.target), seconds,
     )  # fmt: skip
+
+
+def at_every_call(case: Case, exchange: bool = True) -> Iterator[tuple[Fault, Outcome]]:
+    """Killed, and failed with each error, at every call that changes the folder."""
+    whole = attempt(case, Fault(exchange=exchange))
+    yield Fault(exchange=exchange), whole
+    for at in range(1, len(whole.calls) + 1):
+        for action in (KILL, *ERRORS):
+            fault = Fault(at, action, exchange)
+            yield fault, attempt(case, fault)
 
 
 def _work(case: Case, fault: Fault, writing: int, names: Path) -> None:

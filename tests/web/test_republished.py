@@ -15,8 +15,8 @@ from werkzeug.serving import make_server
 
 from exporter import publish
 from exporter.manifest import Manifest
-from tests.torture import republishing
-from tests.torture.republishing import Amount, Answer, Release, Term
+from tests.torture import readers, republishing
+from tests.torture.readers import Amount, Answer, Release, Term
 from tests.web.digit_pad_page import MODELS, running
 from tests.web.faulty_host import FaultyHost, Reply, faulty, serving
 from web import create_app
@@ -115,14 +115,12 @@ TERMS = (Term(0, 0, A), Term(10, 11, B), Term(20, 21, A))
     ],
 )
 def test_what_was_answered_is_held_against_what_stood_then(answer: Answer, wrong: str) -> None:
-    found = republishing.faults_of([answer], TERMS)
+    found = readers.faults_of([answer], TERMS)
     assert len(found) == bool(wrong)
     assert wrong in "".join(found)
 
 
 def test_a_name_with_the_hash_of_other_contents_is_found() -> None:
     mixed = Release(Path("m"), {"f.0123abcd.js": "ffff"})
-    (found,) = republishing.faults_of(
-        [Answer(1, 2, "f.0123abcd.js", 200, "ffff")], [Term(0, 0, mixed)]
-    )
+    (found,) = readers.faults_of([Answer(1, 2, "f.0123abcd.js", 200, "ffff")], [Term(0, 0, mixed)])
     assert "than its name says" in found
