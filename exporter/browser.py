@@ -12,6 +12,7 @@ import os
 import shutil
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 from exporter.errors import BrowserMissing, ExporterError
@@ -79,8 +80,12 @@ def install() -> Path:
     raise BrowserMissing(f"no Chromium: {'; '.join(answers)}; {_REMEDY}")
 
 
+@cache
 def _playwrights_own() -> Path | None:
-    """Where Playwright keeps its Chromium, if the package and the browser are there."""
+    """Where Playwright keeps its Chromium, if the package and the browser are there.
+
+    Asked once: Playwright starts a Node process of its own to answer.
+    """
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:
@@ -91,6 +96,7 @@ def _playwrights_own() -> Path | None:
 
 
 def _fetch_playwrights() -> str:
+    _playwrights_own.cache_clear()
     try:
         return _run(sys.executable, "-m", "playwright", "install", "chromium")
     except FileNotFoundError as error:

@@ -1,8 +1,8 @@
 """tensorflowjs 4.22, imported beside current TensorFlow without what its converter never uses.
 
 Owns the only import of `tensorflowjs`. Its package imports every converter it has, and with them
-three packages that cannot be installed beside TensorFlow >= 2.21; a module of the same name stands
-in for each while it is imported. May import `exporter.errors` only.
+three packages that cannot be installed beside TensorFlow >= 2.21, and Keras 2; a module of the same
+name stands in for each while it is imported. May import `exporter.errors` only.
 
 =============================== ================================================================
 stands in for                   why
@@ -14,6 +14,7 @@ tensorflow_hub                  imports pkg_resources, which setuptools 82 no lo
                                 github.com/tensorflow/hub/issues/905; needed for TF-Hub modules only
 tensorflowjs.converters         imports jax, jaxlib and flax, and jax.experimental.jax2tf:
 .jax_conversion                 github.com/tensorflow/tfjs/issues/8315; needed for JAX only
+tf_keras                        takes a second to import; needed for models of Keras 2 only
 =============================== ================================================================
 
 Seen with tensorflowjs 4.22.0 and TensorFlow 2.21.0 on 2026-11-20.
@@ -36,6 +37,8 @@ STAND_INS = (
     "tensorflow_hub",
     "tensorflowjs.converters.jax_conversion",
 )
+SLOW = ("tf_keras",)
+"""Would import, and take their time."""
 
 
 def missing() -> str | None:
@@ -98,7 +101,7 @@ def supported_operations() -> frozenset[str]:
 def _stand_ins() -> Iterator[None]:
     """Empty modules while tensorflowjs is imported; nothing of them is left afterwards."""
     placed = {}
-    for name in STAND_INS:
+    for name in (*STAND_INS, *SLOW):
         if name not in sys.modules:
             placed[name] = sys.modules[name] = _Empty(name)
     try:

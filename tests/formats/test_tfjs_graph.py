@@ -269,10 +269,24 @@ def test_each_stand_in_is_still_needed(name: str) -> None:
     assert "Error" in done.stderr
 
 
+@pytest.mark.parametrize(("slow", "imported"), [(upstream_tensorflowjs.SLOW, False), ((), True)])
+def test_keras_2_is_imported_only_where_nothing_stands_in_for_it(
+    slow: tuple[str, ...], imported: bool
+) -> None:
+    code = (
+        "import sys; from exporter.formats import upstream_tensorflowjs as u; "
+        f"u.SLOW = {slow!r}; u.converter(); print('tf_keras.src' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True
+    )
+    assert done.stdout.strip() == str(imported)
+
+
 def test_no_stand_in_is_left_behind() -> None:
     code = (
         "import sys; from exporter.formats import upstream_tensorflowjs as u; u.converter(); "
-        "print([name for name in u.STAND_INS if name in sys.modules])"
+        "print([name for name in u.STAND_INS + u.SLOW if name in sys.modules])"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True
