@@ -41,6 +41,10 @@ conformance: $(SET_UP) player ## Measure every layer in every format anew: docs/
 torture: $(SET_UP) player browser ## The long reliability tests, anew, on loopback: docs/reliability.md
 	$(BIN)/python -m tests.torture $(ARGS)
 
+.PHONY: bench
+bench: $(SET_UP) player browser ## Measure ours beside what people use, or ARGS=serving alone: docs/benchmarks.md
+	$(BIN)/python -m tests.benchmarks $(ARGS)
+
 .PHONY: check
 check: $(SET_UP) ## Format, lint, types, architecture: fast
 	$(BIN)/ruff format --check exporter web tests hatch_build.py

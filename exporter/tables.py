@@ -15,17 +15,16 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from exporter import shipping
 from exporter.errors import BadBundle
 from exporter.manifest import Manifest
-from exporter.parity import ParityReport, Row
-from exporter.shipping import Offer
 
 if TYPE_CHECKING:
     from exporter.contest import Contest
+    from exporter.parity import ParityReport, Row
     from exporter.pipeline import Result
     from exporter.predictor import Answer
     from exporter.recipe import Recipe
+    from exporter.shipping import Offer
     from exporter.trace import Trace
     from exporter.train import Epoch
 
@@ -119,6 +118,8 @@ def _outcomes(rows: Sequence[Row]) -> str:
 
 def export_row(result: Result, directory: Path) -> dict[str, Any]:
     """One exported bundle as plain JSON types."""
+    from exporter import shipping  # NumPy comes with it; lists need none
+
     report = result.report
     return {
         "name": result.manifest.name,

@@ -13,6 +13,10 @@ ROWS = (
     "first_bytes",
     "first_answer",
     "one_answer",
+    "stroke",
+    "commands",
+    "training",
+    "parity",
     "serving",
 )
 """The modules of the rows, in the order of the page."""

@@ -61,9 +61,12 @@ def page_part() -> str:
 def written(results: Mapping[str, Result]) -> str:
     """All that stands between the marks."""
     lines = ["", "| row | goal | | found | |", "|---|---|---|---:|---|"]
-    for row, result in results.items():
+    for row in ROWS:
         title = text_of(row)[0]
-        for number, goal in enumerate(result.goals):
+        goals = results[row].goals if row in results else ()
+        if not goals:
+            lines.append(f"| {title} | | | | not measured |")
+        for number, goal in enumerate(goals):
             link = f"[{title}](#{_anchor(title)})" if number == 0 else ""
             lines.append(
                 f"| {link} | {goal.what} | {'≥' if goal.least else '≤'} {number_text(goal.limit)} "
