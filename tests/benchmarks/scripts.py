@@ -1,0 +1,73 @@
+"""The scripts with which people bring a Keras model to the browser today, as whole processes.
+
+Each is what the documentation of TensorFlow.js and of Keras says; tensorflowjs' command line cannot
+be imported beside current TensorFlow, so its converter is started as the exporter starts it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from tests.benchmarks.turns import Spent, spend
+
+OURS, TFJS, ONNX = "`exporter export`", "SavedModel + tensorflowjs", "Keras' ONNX export"
+_SAVED_MODEL = """
+import sys, keras
+model = keras.saving.load_model(sys.argv[1], compile=False)
+model.export(sys.argv[2])
+"""
+_CONVERT = """
+import sys
+from exporter.formats.upstream_tensorflowjs import converter
+converter().convert_tf_saved_model(sys.argv[1], sys.argv[2])
+"""
+_ONNX = """
+import sys, keras, numpy
+model = keras.saving.load_model(sys.argv[1], compile=False)
+model(numpy.zeros((1, *model.input_shape[1:]), "float32"))
+model.export(sys.argv[2], format="onnx")
+"""
+_IMPORTS = {
+    OURS: "import tensorflow, keras, onnx, onnxruntime, tf2onnx, exporter.api; "
+    "from exporter.formats import upstream_tensorflowjs; upstream_tensorflowjs.converter()",
+    TFJS: "import tensorflow, keras; "
+    "from exporter.formats import upstream_tensorflowjs; upstream_tensorflowjs.converter()",
+    ONNX: "import tensorflow, keras, onnx, tf2onnx",
+}
+
+
+def ours(model: Path, folder: Path) -> Spent:
+    """All formats in float32, proven in Python and Node; a browser is not on the path."""
+    command = ["-m", "exporter", "export", str(model), "-o", str(folder / "bundle"), "--json"]
+    return _python(command, PATH=str(Path(sys.executable).parent), CI="")
+
+
+def tensorflowjs(model: Path, folder: Path) -> Spent:
+    """A script that writes a SavedModel, then the converter: two processes one after the other."""
+    saved = str(folder / "saved")
+    first = _python(["-c", _SAVED_MODEL, str(model), saved])
+    second = _python(["-c", _CONVERT, saved, str(folder / "tfjs")])
+    return Spent(
+        first.wall_s + second.wall_s, first.cpu_s + second.cpu_s,
+        max(first.peak_mib, second.peak_mib),
+    )  # fmt: skip
+
+
+def onnx(model: Path, folder: Path) -> Spent:
+    """A script that calls the model once and exports it."""
+    return _python(["-c", _ONNX, str(model), str(folder / "model.onnx")])
+
+
+CONTENDERS = {OURS: ours, TFJS: tensorflowjs, ONNX: onnx}
+
+
+def imports(name: str) -> Spent:
+    """What a contender's libraries cost without any work."""
+    return _python(["-c", _IMPORTS[name]])
+
+
+def _python(arguments: list[str], **environment: str) -> Spent:
+    known = {"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow"}
+    return spend([sys.executable, *arguments], env={**os.environ, **known, **environment})
