@@ -83,7 +83,8 @@ def _of_archive(path: Path) -> int:
             _check_config(archive.read(config), CONFIG)
             weights = members[WEIGHTS]
             if weights.compress_type == zipfile.ZIP_STORED:
-                return _weights_in(archive.open(weights))
+                with archive.open(weights) as stream:
+                    return _weights_in(stream)
             if weights.file_size > LARGEST_DEFLATED:
                 raise _Refused(
                     f"{WEIGHTS}: {weights.file_size:,} bytes compressed; stored expected, as Keras "

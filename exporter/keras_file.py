@@ -15,6 +15,7 @@ import re
 import shutil
 import sys
 import tempfile
+import warnings
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -124,7 +125,7 @@ def load(
         objects = {**_operations(), **objects}
     safe = not (unsafe or agreed)
     try:
-        with declared.at_most(held, keras.Variable):
+        with declared.at_most(held, keras.Variable), _warnings_of_what_loads():
             model = sparing.load_model(path, custom_objects=objects, compile=False, safe_mode=safe)
     except BadModel as error:
         raise BadModel(f"{path}: {error}") from None
@@ -136,6 +137,16 @@ def load(
         )
     _check_numbers(path, model)
     return model
+
+
+@contextmanager
+def _warnings_of_what_loads() -> Iterator[None]:
+    """Keep Keras' warnings until the file is loaded: one that is refused is told in one line."""
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        yield
+    for warning in said:
+        warnings.warn(warning.message, warning.category, stacklevel=4)
 
 
 def _check_numbers(path: Path, model: keras.Model) -> None:

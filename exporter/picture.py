@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 
     Picture: TypeAlias = str | Path | bytes | Image.Image | np.ndarray
 
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
+"""What is decoded: Pillow knows forty more, and starts Ghostscript for one of them."""
+MOST_PIXELS = 24_000_000
+STRIP = 1 << 20
+"""Pixels that are numbers of 64 bits at a time."""
 LARGEST_SIDE = 512
 """Larger pictures are averaged down to this first."""
 FULL_CONTRAST = 0.9
@@ -47,7 +52,7 @@ def ink_of(picture: Picture) -> np.ndarray | None:
         BadPicture: No picture, or one that cannot be decoded.
         MachineFailed: The file could not be read.
     """
-    pixels = shrink(flatten(decode(picture)))
+    pixels = _reduced(decode(picture))
     raw = _contrast(pixels)
     noise = NOISE_FACTOR * float(np.median(raw[_border(raw.shape)]))
     peak = float(raw.max())
@@ -118,7 +123,7 @@ def decode(picture: Picture) -> np.ndarray:
             picture = Path(picture).read_bytes()
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            image = Image.open(io.BytesIO(picture)) if isinstance(picture, bytes) else picture
+            image = _opened(picture) if isinstance(picture, bytes) else picture
             image = ImageOps.exif_transpose(image)
             if image.mode.startswith("I;16") or image.mode == "I":
                 image = Image.fromarray((np.asarray(image, np.float64) / 257.0).astype(np.uint8))
@@ -137,6 +142,24 @@ def decode(picture: Picture) -> np.ndarray:
         if error.errno is None:  # Pillow's own complaint about the contents
             raise BadPicture(f"{name}: a damaged picture ({error}); save it again") from None
         raise MachineFailed(f"{name}: {error.strerror}") from error
+
+
+def _opened(data: bytes) -> Image.Image:
+    """The picture, not decoded yet; a large photograph will be at half its size, or less."""
+    from PIL import Image
+
+    image = Image.open(io.BytesIO(data), formats=FORMATS)
+    if image.width * image.height > MOST_PIXELS:
+        # Of a JPEG the decoder gives a half, a quarter or an eighth; others stay as they are.
+        half = 2
+        while image.width * image.height > MOST_PIXELS * half * half:
+            half *= 2
+        image.draft(None, (image.width // half, image.height // half))  # type: ignore[arg-type]
+    if image.width * image.height > MOST_PIXELS:
+        raise Image.DecompressionBombError(
+            f"{image.width} x {image.height}; at most {MOST_PIXELS:,} pixels expected"
+        )
+    return image
 
 
 def flatten(pixels: np.ndarray) -> np.ndarray:
@@ -165,6 +188,23 @@ def shrink(pixels: np.ndarray) -> np.ndarray:
     k_high, k_wide = min(k, pixels.shape[0]), min(k, pixels.shape[1])
     cut = pixels[: height * k_high, : width * k_wide]
     return cut.reshape(height, k_high, width, k_wide, 3).mean(axis=(1, 3))
+
+
+def _reduced(pixels: np.ndarray) -> np.ndarray:
+    """`shrink(flatten(pixels))`; a large opaque picture a strip at a time."""
+    height, width = pixels.shape[:2]
+    k = -(-max(height, width) // LARGEST_SIDE)
+    if k == 1 or min(height, width) < k or not bool((pixels[..., 3] == 255).all()):
+        return shrink(flatten(pixels))
+    rows = k * max(1, STRIP // (k * width))
+    columns = width // k * k
+    strips = (
+        pixels[top : min(top + rows, height // k * k), :columns, :3] / 255.0
+        for top in range(0, height // k * k, rows)
+    )
+    return np.concatenate(
+        [s.reshape(len(s) // k, k, columns // k, k, 3).mean(axis=(1, 3)) for s in strips]
+    )
 
 
 def _from_array(array: np.ndarray) -> np.ndarray:

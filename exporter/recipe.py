@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 import tomllib
 from collections.abc import Mapping
@@ -27,6 +28,8 @@ DATA_SETS = ("mnist", "digits")
 SCHEDULES = ("cosine", "constant")
 LARGEST = 64 << 10
 """Bytes of a recipe; the packaged ones have under 3,000."""
+LARGEST_INPUT = 1 << 24
+"""Numbers of one sample."""
 _DOTTED = re.compile(r"(?<![\w\"'-])(?:[\w\"'-]++[ \t]*+\.[ \t]*+){32}")
 PUBLISHED_SPLITS = ("test", "validation")
 
@@ -411,6 +414,8 @@ class _Table:
         shape, bounds = self.take("shape", list), self.take("range", list, [0.0, 1.0])
         if not shape or not all(type(n) is int and n > 0 for n in shape):
             self.complain("shape", f"a list of whole numbers above 0 expected, {shape!r} found")
+        if math.prod(shape) > LARGEST_INPUT:
+            self.complain("shape", f"at most {LARGEST_INPUT:,} numbers expected, {shape!r} found")
         numbers = all(type(n) in (int, float) for n in bounds) and len(bounds) == 2
         if not numbers or not bounds[0] < bounds[1]:
             self.complain("range", f"[lowest, highest] expected, {bounds!r} found")

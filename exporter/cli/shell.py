@@ -109,7 +109,7 @@ def custom_objects_of(names: tuple[str, ...]) -> dict[str, Any]:
         sys.path.insert(0, "")  # a module beside the user, as `python -m` would find it
     for name in names:
         module, _, attribute = name.partition(":")
-        if not module or not attribute:
+        if not module or not attribute or module.startswith("."):
             raise BadUsage(f"--custom-objects {name!r}: MODULE:ATTRIBUTE expected")
         try:
             found[attribute.rsplit(".", 1)[-1]] = getattr(import_module(module), attribute)
