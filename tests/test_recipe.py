@@ -25,7 +25,7 @@ def line_with(text: str, part: str) -> int:
 
 def test_the_recipes_are_packaged() -> None:
     assert recipe.names() == (
-        "cnn", "mlp-100-sigmoid", "mlp-128", "mlp-128-64", "mlp-256-128", "mlp-sigmoid",
+        "cnn", "mlp-100-sigmoid", "mlp-128", "mlp-128-64", "mlp-256-128", "mlp-sigmoid", "resnet",
     )  # fmt: skip
 
 
