@@ -96,7 +96,8 @@ def write_report(
         (folder / PAGE_NAME).write_text(page, encoding="utf-8")
     except OSError as error:
         raise MachineFailed(
-            f"{folder}: the report cannot be written ({error.strerror}); free the place"
+            f"{folder}: the report cannot be written ({error.strerror}); "
+            "make room there, or allow it to be written, and run again"
         ) from error
     return folder / PAGE_NAME
 

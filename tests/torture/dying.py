@@ -7,6 +7,7 @@ do not live through one. Whole processes of `exporter export` are killed as well
 
 from __future__ import annotations
 
+import errno
 import functools
 import gc
 import json
@@ -203,8 +204,9 @@ def _filled(folder: Path, exports: Exports, faults: list[str]) -> dict[str, Any]
         with _disk(folder / "bundles", free, exports) as case:
             out = attempt(case)
             faults += [f"{free} KiB free: {sentence}" for sentence in out.faults("old", Fault())]
-            full += out.code == 4 and "disk full" in out.message
-            if out.code == 4 and "disk full" not in out.message:
+            says_so = "disk full" in out.message or os.strerror(errno.ENOSPC) in out.message
+            full += out.code == 4 and says_so
+            if out.code == 4 and not says_so:
                 faults.append(f"{free} KiB free: {out.message}")
     return {
         "real limits of a file's size": 5,
