@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
@@ -15,6 +15,9 @@ from rich.markup import escape
 
 from exporter.tables import new_console, new_table
 from exporter.tune import Outcome, Told
+
+if TYPE_CHECKING:
+    from exporter.train import Epoch
 
 
 def _words(values: Mapping[str, Any]) -> str:
@@ -38,15 +41,20 @@ def line_of(told: Told) -> str:
 
 
 @contextmanager
-def tuning_progress(name: str, live: bool) -> Iterator[Callable[[Told], None]]:
-    """A bar with the best so far on a terminal; in a pipe a line for each trial that ended."""
+def tuning_progress(
+    name: str, live: bool
+) -> Iterator[tuple[Callable[[Told], None], Callable[[Epoch], None]]]:
+    """For the search and for the training of its best: what is to be told of progress.
+
+    Bars with the best so far on a terminal; in a pipe a line for each trial that ended.
+    """
     if not live:
 
         def say(told: Told) -> None:
             if told.state != "running":
                 click.echo(line_of(told), err=True)
 
-        yield say
+        yield say, lambda _: None
         return
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -70,7 +78,14 @@ def tuning_progress(name: str, live: bool) -> Iterator[Callable[[Told], None]]:
             if told.state != "running":
                 console.print(escape(line_of(told)), soft_wrap=True, highlight=False)
 
-        yield tell
+        def tell_epoch(epoch: Epoch) -> None:
+            figures = "  ".join(f"{key} {value:.4f}" for key, value in epoch.figures.items())
+            progress.update(
+                trial, description="training the best", completed=epoch.number,
+                total=epoch.count, figures=figures,
+            )  # fmt: skip
+
+        yield tell, tell_epoch
 
 
 def show_tuning(outcome: Outcome) -> None:
@@ -91,7 +106,8 @@ def show_tuning(outcome: Outcome) -> None:
     console.print(
         f"trials:   {counts['complete']} complete, {counts['pruned']} pruned, "
         f"{counts['given_up']} given up, {counts['running']} running elsewhere, "
-        f"{counts['waiting']} waiting; ended by {outcome.ended}"
+        f"{counts['waiting']} waiting; ended by {outcome.ended}",
+        soft_wrap=True,
     )
     if outcome.metrics is not None:
         test = outcome.metrics["test"]

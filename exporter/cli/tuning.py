@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from exporter.cli.shell import data_option, json_option, print_json, tables
+from exporter.cli.shell import data_option, json_option, print_json
 
 INTERRUPTED = 130
 
@@ -73,8 +73,7 @@ def tune(
     live = sys.stderr.isatty() and not as_json
     with (
         _terminated_as_interrupted(),
-        shown.tuning_progress(recipe.name, live) as tell,
-        tables().training_progress(f"{recipe.name}-tuned", live) as tell_epoch,
+        shown.tuning_progress(recipe.name, live) as (tell, tell_epoch),
     ):
         outcome = tuning.run(
             recipe, dataset, directory, trials=trials, timeout_seconds=timeout, epochs=epochs,

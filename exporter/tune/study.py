@@ -72,9 +72,10 @@ def open_study(storage: str | Path, name: str, fingerprint: str) -> optuna.Study
             found = fingerprint
     except (PackageMissing, MachineFailed):
         raise
-    except ModuleNotFoundError as error:
+    except ImportError as error:
+        cause = error.__cause__ if isinstance(error.__cause__, ImportError) else error
         raise PackageMissing(
-            f"{storage}: the database's driver {error.name} is not installed"
+            f"{storage}: the database's driver is not installed; pip install {cause.name}"
         ) from None
     except Exception as error:  # every database's driver has errors of its own
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
