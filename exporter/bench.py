@@ -40,12 +40,14 @@ class Bench:
     def __init__(
         self, directory: Path, manifest: Manifest, runtime: runtimes.Runtime,
         sample_sets: Sequence[Samples], budget_seconds: float, on_progress: Progress,
+        *, opening_counts: bool = False,
     ) -> None:  # fmt: skip
         self.directory = directory
         self.manifest = manifest
         self.runtime = runtime
         self.sample_sets = sample_sets
         self.budget_seconds = budget_seconds
+        self.opening_counts = opening_counts
         self.on_progress = on_progress
         self.meanings = [spec.meaning or "values" for spec in manifest.outputs]
         self.answers: dict[Row, tuple[np.ndarray, ...]] = {}
@@ -109,10 +111,11 @@ class Bench:
             )  # fmt: skip
             seconds_of = self._costs(session)
             share = GPU_SHARE if backend in gates.GPU_BACKENDS else 1.0
-            left = share * self.budget_seconds - (time.perf_counter() - begun)
+            spent = time.perf_counter() - begun if self.opening_counts else 0.0
+            left = max(0.0, share * self.budget_seconds - spent)
             turns = schedule.plan(
                 self.sample_sets, artifact.precision, backend, fixed_batch=self.fixed_batch,
-                seconds_of=seconds_of, budget_seconds=max(left, 0.0),
+                seconds_of=seconds_of, budget_seconds=left,
             )  # fmt: skip
             return [self._row(session, row, turn) for turn in turns]
         except ExporterError as error:

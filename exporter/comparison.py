@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from exporter.source import Source
 
 BUDGET_SECONDS, BUDGET_OF_BIG_SECONDS = 20.0, 5.0
-"""How long one artefact may take on one backend, opening it included; a big model is given fewer
-samples. Of what is opened two dozen times, each time costs seconds."""
+"""How long one artefact may take on one backend; a big model is given fewer samples, and opening
+it counts: two dozen times some seconds."""
 
 PIECE = 1 << 24
 """Bytes of a weight that are compared at once."""
@@ -88,14 +88,18 @@ def compare(
         if golden is not None:
             rows.append(_golden_row(golden, manifest, sample_sets))
         tell = _one_at_a_time(on_progress)
-        if _largest_bytes(chosen) > BIG_BYTES:
+        is_big = _largest_bytes(chosen) > BIG_BYTES
+        if is_big:
             budget_seconds = min(budget_seconds, BUDGET_OF_BIG_SECONDS)
         benches = []
         for name in runtime_names or runtimes.NAMES:
             runtime = runtimes.get(name)
             mine = [artifact for artifact in chosen if artifact.format in runtime.formats]
             if mine:
-                bench = Bench(directory, manifest, runtime, sample_sets, budget_seconds, tell)
+                bench = Bench(
+                    directory, manifest, runtime, sample_sets, budget_seconds, tell,
+                    opening_counts=is_big,
+                )  # fmt: skip
                 benches.append((bench, mine))
         if any(gates.HALF_BACKENDS & set(bench.runtime.backends) for bench, _ in benches):
             tell("the ranges of all layers")

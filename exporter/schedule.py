@@ -17,8 +17,6 @@ BATCHES = (1, 7, 256)
 DATA_BATCH = 256
 GPU_SAMPLES = 256
 """How many samples of a data set a GPU is given."""
-FEWEST = 0.1
-"""Where the budget is for a smaller share of the plan, each set is run at one batch size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +58,7 @@ def plan(
     ]
     cost = sum(-(-turn.count // turn.batch) * seconds_of(turn.batch) for turn in turns)
     share = min(1.0, budget_seconds / max(cost, 1e-9))
-    if share < FEWEST:
+    if len(turns) * seconds_of(fixed_batch or 1) > budget_seconds:  # not even a call of each fits
         turns, share = _one_each(turns, seconds_of, budget_seconds), 0.0
     return [_within(turn, share, fixed_batch) for turn in turns]
 

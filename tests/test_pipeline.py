@@ -182,12 +182,17 @@ def test_a_model_whose_answers_depend_on_the_batch_is_told_so(tmp_path: Path) ->
 def test_a_big_model_makes_room_for_the_runtimes_and_comes_out_the_same(
     tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from exporter import jobs, pipeline, source
+    from exporter import comparison, jobs, pipeline, source
 
     monkeypatch.setattr(source, "BORROWING", 1000)
+    monkeypatch.setattr(comparison, "BIG_BYTES", 1000)
+    monkeypatch.setattr(comparison, "BUDGET_OF_BIG_SECONDS", 1e-6)
     job = jobs.of_model(tiny_bundle / "keras" / "model.keras", tmp_path / "m", name="tiny")
-    pipeline.run(job)
+    report = pipeline.run(job).report
     assert job.source.model is None
+    ran = [row for row in report.rows if row.samples_name.startswith("golden/")]
+    assert {(row.batch, row.samples) for row in ran} == {(1, 1)}
+    assert all("more would take too long" in row.note for row in ran)
     assert contents(tmp_path / "m") == contents(tiny_bundle)
 
 
