@@ -197,9 +197,10 @@ def measure_under_readers(
     answers = [Answer(**item) for out in outs for item in json.loads(out.read_text())]
     statuses = Counter(answer.status for answer in answers)
     told = ", ".join(f"{count:,} × {status}" for status, count in sorted(statuses.items()))
-    return {"republishes": amount.times, "readers": amount.readers, "answers": told}, faults_of(
-        answers, terms
-    )
+    hashed = sum(answer.status == 200 and bool(_HASHED.search(answer.path)) for answer in answers)
+    named = {"of these under hashed names": hashed} if hashed else {}
+    figures = {"republishes": amount.times, "readers": amount.readers, "answers": told, **named}
+    return figures, faults_of(answers, terms)
 
 
 if __name__ == "__main__":

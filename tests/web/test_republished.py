@@ -93,6 +93,7 @@ def test_readers_of_app_and_site_are_told_of_one_release_at_a_time() -> None:
     assert faults == []
     for key in ("answers", "frozen site, answers"):
         assert "× 200" in figures[key]
+    assert figures["frozen site, of these under hashed names"] > 0
 
 
 A, B = Release(Path("a"), {"f": "aa", "f.0123abcd.js": "0123abcd"}), Release(Path("b"), {"f": "bb"})
