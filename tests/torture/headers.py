@@ -18,7 +18,14 @@ from tests.web.digit_pad_page import MODEL, MODELS
 from tests.web.production import Server, production
 from tests.web.static_host import watched
 
-PAGES = ("/", "/embed/", "/models/", f"/embed/{MODEL}/", f"/models/{MODEL}/report/report.html")
+PAGES = (
+    "/",
+    "/ship/",
+    "/embed/",
+    "/models/",
+    f"/embed/{MODEL}/",
+    f"/models/{MODEL}/report/report.html",
+)
 EMBEDS = "tests/web/test_other_origins.py"
 
 

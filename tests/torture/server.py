@@ -73,14 +73,22 @@ def _slow(server: Server) -> Found:
     alone = _read(server, ALONE_SECONDS)
     command = [
         sys.executable, "-m", "tests.torture.slow_sockets", *map(str, server.address),
-        str(SLOW), str(SLOW_SECONDS + 5),
+        str(SLOW),
     ]  # fmt: skip
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, cwd=ROOT) as process:
         assert process.stdout is not None
+        assert process.stdin is not None
         assert process.stdout.readline() == "held\n"
-        time.sleep(2)  # all of them are accepted
-        held = server.open_files() - before
+        held = 0
+        for _ in range(240):
+            held = server.open_files() - before
+            if held >= SLOW * 0.95 or process.poll() is not None:
+                break
+            time.sleep(0.5)
         beside = _read(server, SLOW_SECONDS)
+        held = min(held, server.open_files() - before)
+        process.stdin.close()
         seen = json.loads(process.stdout.read())
     alone += _read(server, ALONE_SECONDS)
     left = _settled(server, before)

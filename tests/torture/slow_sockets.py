@@ -1,13 +1,15 @@
-"""Sockets that hold a server up in four ways: `python -m tests.torture.slow_sockets HOST PORT N S`.
+"""Sockets that hold a server up in four ways: `python -m tests.torture.slow_sockets HOST PORT N`.
 
 A quarter of them says nothing, one sends its request letter by letter, one sends a body that never
 ends, and one asks for a big file and reads a few bytes a second. What the server closes is opened
-again at once, so that all of them are there all the time. Prints what it saw as JSON.
+again at once, so that all of them are there all the time, until stdin ends. Prints what it saw as
+JSON.
 """
 
 from __future__ import annotations
 
 import json
+import select
 import socket
 import sys
 import time
@@ -62,24 +64,23 @@ def start(kind: str, address: tuple[str, int]) -> Slow:
     return Slow(kind, connection)
 
 
-def hold(address: tuple[str, int], count: int, seconds: float) -> dict[str, int]:
-    """Hold that many for so long; says how many were opened, and how many times anew."""
+def hold(address: tuple[str, int], count: int) -> dict[str, int]:
+    """Hold that many until stdin ends; says how many were opened, and how many times anew."""
     slow = [start(KINDS[number % len(KINDS)], address) for number in range(count)]
     print("held", flush=True)
     again = 0
-    end = time.monotonic() + seconds
-    while (now := time.monotonic()) < end:
+    while not select.select([sys.stdin], [], [], 0.02)[0]:
+        now = time.monotonic()
         for number, one in enumerate(slow):
             if one.due <= now and not one.step():
                 one.connection.close()
                 slow[number] = start(one.kind, address)
                 again += 1
-        time.sleep(0.02)
     for one in slow:
         one.connection.close()
     return {"sockets": count, "opened again": again}
 
 
 if __name__ == "__main__":
-    host, port, count, seconds = sys.argv[1:]
-    print(json.dumps(hold((host, int(port)), int(count), float(seconds))))
+    host, port, count = sys.argv[1:]
+    print(json.dumps(hold((host, int(port)), int(count))))

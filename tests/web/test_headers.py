@@ -155,7 +155,7 @@ def pinned(page: str) -> list[tuple[str, str]]:
     ]
 
 
-@pytest.mark.parametrize("path", ["/", "/embed/", "/embed/tiny/"])
+@pytest.mark.parametrize("path", ["/", "/ship/", "/embed/", "/embed/tiny/"])
 def test_every_script_of_a_page_is_pinned_to_what_is_served(client: FlaskClient, path: str) -> None:
     from urllib.parse import urljoin
 
@@ -167,7 +167,8 @@ def test_every_script_of_a_page_is_pinned_to_what_is_served(client: FlaskClient,
 
 def test_every_script_of_a_frozen_page_is_pinned_to_its_file(tmp_path: Path) -> None:
     freeze([MODELS / MODEL], tmp_path)
-    for name in ("index.html", "embed/index.html", f"embed/{MODEL}/index.html"):
+    pages = ("index.html", "ship/index.html", "embed/index.html", f"embed/{MODEL}/index.html")
+    for name in pages:
         page = tmp_path / name
         found = pinned(page.read_text())
         assert found
