@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 
 from tests.benchmarks.result import Contender, Goal, Result, ratio
-from tests.benchmarks.scripts import CONTENDERS, ONNX, OURS, TFJS, imports
+from tests.benchmarks.scripts import CONTENDERS, MOST_BYTES, ONNX, OURS, TFJS, imports
 from tests.benchmarks.turns import Spent, tell
 
 SIZES = (0.1, 1.0, 10.0, 100.0)
@@ -35,6 +35,7 @@ LINEAR = 1.2
 def measure() -> Result:
     """Size by size, each contender once."""
     base = {name: imports(name).peak_mib for name in CONTENDERS}
+    notes: list[str] = []
     found: dict[str, dict[float, Spent]] = {name: {} for name in CONTENDERS}
     for size in SIZES:
         with tempfile.TemporaryDirectory() as scratch:
@@ -44,11 +45,17 @@ def measure() -> Result:
             subprocess.run(command, check=True, capture_output=True)
             for name, run in CONTENDERS.items():
                 tell(f"{size:g} million: {name}")
-                found[name][size] = run(model, Path(tempfile.mkdtemp(dir=scratch)))
+                try:
+                    found[name][size] = run(model, Path(tempfile.mkdtemp(dir=scratch)))
+                except subprocess.CalledProcessError:
+                    if name == OURS:
+                        raise
+                    most = f"{MOST_BYTES / 2**30:g} GiB"
+                    notes.append(f"{name} of {size:g} M ended without a file, given {most}.")
     contenders = tuple(
         Contender(name, _figures(found[name], base[name])) for name in (OURS, TFJS, ONNX)
     )
-    return Result(contenders, _goals(contenders), 1, _peak(SIZES[-1]))
+    return Result(contenders, _goals(contenders), 1, _peak(SIZES[-1]), tuple(notes))
 
 
 def _cpu(size: float) -> str:
@@ -71,6 +78,9 @@ def _goals(contenders: tuple[Contender, ...]) -> tuple[Goal, ...]:
     ours, *peers = (one.figures for one in contenders)
     middle, large, largest = (ours[_cpu(size)] for size in SIZES[1:])
     peak = ours[_peak(SIZES[-1])]
+    leaner = min(
+        (peer[_peak(SIZES[-1])] for peer in peers if _peak(SIZES[-1]) in peer), default=None
+    )
     return (
         Goal(
             "CPU from 10 to 100 M / ten times that from 1 to 10 M",
@@ -78,5 +88,5 @@ def _goals(contenders: tuple[Contender, ...]) -> tuple[Goal, ...]:
         ),
         Goal("peak at 100 M over the imports' own, models", peak, 2.5),
         Goal("peak at 100 M, ours / the leaner peer's",
-             ratio(peak, min(peer[_peak(SIZES[-1])] for peer in peers)), 1.0),
+             ratio(peak, leaner), 1.0),
     )  # fmt: skip

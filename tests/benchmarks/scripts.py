@@ -7,11 +7,16 @@ be imported beside current TensorFlow, so its converter is started as the export
 from __future__ import annotations
 
 import os
+import resource
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from tests.benchmarks.turns import Spent, spend
 
+MOST_BYTES = 12 << 30
+"""Of memory for a script: Keras' ONNX export of 100 million parameters asked for 25 GB."""
 OURS, TFJS, ONNX = "`exporter export`", "SavedModel + tensorflowjs", "Keras' ONNX export"
 _SAVED_MODEL = """
 import sys, keras
@@ -47,8 +52,8 @@ def ours(model: Path, folder: Path) -> Spent:
 def tensorflowjs(model: Path, folder: Path) -> Spent:
     """A script that writes a SavedModel, then the converter: two processes one after the other."""
     saved = str(folder / "saved")
-    first = _python(["-c", _SAVED_MODEL, str(model), saved])
-    second = _python(["-c", _CONVERT, saved, str(folder / "tfjs")])
+    first = _peer(["-c", _SAVED_MODEL, str(model), saved])
+    second = _peer(["-c", _CONVERT, saved, str(folder / "tfjs")])
     return Spent(
         first.wall_s + second.wall_s, first.cpu_s + second.cpu_s,
         max(first.peak_mib, second.peak_mib),
@@ -57,7 +62,7 @@ def tensorflowjs(model: Path, folder: Path) -> Spent:
 
 def onnx(model: Path, folder: Path) -> Spent:
     """A script that calls the model once and exports it."""
-    return _python(["-c", _ONNX, str(model), str(folder / "model.onnx")])
+    return _peer(["-c", _ONNX, str(model), str(folder / "model.onnx")])
 
 
 CONTENDERS = {OURS: ours, TFJS: tensorflowjs, ONNX: onnx}
@@ -68,6 +73,19 @@ def imports(name: str) -> Spent:
     return _python(["-c", _IMPORTS[name]])
 
 
-def _python(arguments: list[str], **environment: str) -> Spent:
+def _peer(arguments: list[str]) -> Spent:
+    """One that takes all memory there is would end others before itself."""
+    limits = (MOST_BYTES, MOST_BYTES)
+    return _python(
+        arguments, preexec_fn=partial(resource.setrlimit, resource.RLIMIT_AS, limits)
+    )  # fmt: skip
+
+
+def _python(
+    arguments: list[str], preexec_fn: Callable[[], None] | None = None, **environment: str
+) -> Spent:
     known = {"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow"}
-    return spend([sys.executable, *arguments], env={**os.environ, **known, **environment})
+    return spend(
+        [sys.executable, *arguments], env={**os.environ, **known, **environment},
+        preexec_fn=preexec_fn,
+    )  # fmt: skip
