@@ -13,7 +13,7 @@ centre of mass lies on pixel index 14.0.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -240,13 +240,16 @@ def _overlaps(old: int, new: int) -> np.ndarray:
 
 
 def _lines(strokes: Strokes) -> list[np.ndarray]:
+    if isinstance(strokes, str | bytes) or not isinstance(strokes, Iterable):
+        raise BadUsage(f"strokes: a list of strokes expected, {str(strokes)[:60]} found")
     lines = []
     for index, stroke in enumerate(strokes):
         try:
             line = np.asarray(stroke, dtype=np.float64)
-        except (TypeError, ValueError):
-            line = np.empty(0)
-        if line.size == 0 and len(stroke) == 0:
+            empty = line.size == 0 and len(stroke) == 0
+        except (TypeError, ValueError, OverflowError):
+            line, empty = np.empty(0), False
+        if empty:
             continue
         if line.ndim != 2 or line.shape[1] != 2 or not np.isfinite(line).all():
             raise BadUsage(

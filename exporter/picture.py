@@ -154,7 +154,7 @@ def _opened(data: bytes) -> Image.Image:
         half = 2
         while image.width * image.height > MOST_PIXELS * half * half:
             half *= 2
-        image.draft(None, (image.width // half, image.height // half))  # type: ignore[arg-type]
+        image.draft(None, (image.width // half, image.height // half))
     if image.width * image.height > MOST_PIXELS:
         raise Image.DecompressionBombError(
             f"{image.width} x {image.height}; at most {MOST_PIXELS:,} pixels expected"

@@ -22,7 +22,7 @@ def measure() -> Measured:
     import exporter.evaluate
     import exporter.samples
     import exporter.trace.picture
-    import exporter.trace.tracing
+    import exporter.trace.tracing  # noqa: F401
     import web.freeze
     import web.single  # noqa: F401
     from exporter.keras_file import import_keras
