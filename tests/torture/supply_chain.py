@@ -38,7 +38,19 @@ def measure() -> Measured:
 
 def tampered() -> tuple[dict[str, Figure], list[str]]:
     """The quick tests that tamper with locks, packages, scripts and signatures, once more."""
-    done = _run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *TESTS])
+    done = _run(
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            "-m",
+            "not browser",
+            *TESTS,
+        ]
+    )
     counted = re.findall(r"(\d+) (passed|failed|error)", done.stdout)
     counts = {what: int(number) for number, what in counted}
     faults = [f"tests of tampering: {done.stdout.strip()[-200:]}"] if done.returncode else []

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.torture import slow_sockets
 from tests.web import rfc9110, traversal
 from tests.web.conftest import FILES, write_bundle
-from tests.web.production import Server, production
+from tests.web.production import SETTINGS, Server, production
 
 SHARD = "tfjs/layers/group1-shard1of1.bin"
 
@@ -86,3 +89,30 @@ def test_a_redirect_leads_nowhere_else(server: Server) -> None:
         "/%2fevil.example",
     ):
         assert server.ask(target).status in (400, 404)
+
+
+def test_sockets_that_send_and_read_nothing_hold_nobody_up(server: Server) -> None:
+    held = [slow_sockets.start(slow_sockets.KINDS[n % 4], server.address) for n in range(400)]
+    try:
+        for one in held:
+            one.step()
+        assert server.ask(f"/models/tiny/{SHARD}").body == FILES[SHARD]
+        assert server.ask("/").status == 200
+    finally:
+        for one in held:
+            one.connection.close()
+
+
+def test_the_server_allows_itself_as_many_open_files_as_it_may_have_sockets() -> None:
+    code = (
+        "import resource as r; from web import production; hard = r.getrlimit(r.RLIMIT_NOFILE)[1]; "
+        "r.setrlimit(r.RLIMIT_NOFILE, (64, hard)); production.on_starting(None); "
+        "print(r.getrlimit(r.RLIMIT_NOFILE)[0] == min(2 * production.worker_connections, hard))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "True\n"
+
+
+def test_the_readme_names_the_command_that_is_tested_here() -> None:
+    readme = Path(__file__).parents[2].joinpath("README.md").read_text(encoding="utf-8")
+    assert f"gunicorn -c {SETTINGS}" in readme
