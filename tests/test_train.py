@@ -89,6 +89,14 @@ def test_the_same_seed_gives_the_same_weights_and_another_one_others(
     assert not np.array_equal(trained.model.get_weights()[0], other.model.get_weights()[0])
 
 
+def test_convolutions_trained_without_xla_give_the_same_weights_too(digits: data.Dataset) -> None:
+    plain = replace(recipe.load("cnn"), augmentation=recipe.Augmentation())
+    assert not plain.training.jit_compile
+    one, same = (train.fit(plain, digits, epochs=1, batch_size=32) for _ in range(2))
+    for weights, again in zip(one.model.get_weights(), same.model.get_weights(), strict=True):
+        assert np.array_equal(weights, again)
+
+
 def test_training_teaches(digits: data.Dataset) -> None:
     found = train.fit(recipe.load("mlp-128-64"), digits, epochs=40, batch_size=32)
     assert found.metrics["test"]["accuracy"] > 0.9
@@ -187,6 +195,8 @@ def test_a_sigmoids_loss_is_taken_from_its_outputs() -> None:
         ('activation = "relu"', 'activation = "rely"', "layers[1].activation", "Dense: "),
         ('class = "Flatten"', 'class = "Conv2D"\nfilters = 3\nkernel_size = 3', "layers[0]",
          "Conv2D cannot be called: "),
+        ('name = "flatten"', 'name = "flatten"\n\n[[layers]]\nclass = "Concatenate"\nname = "both"\n'
+         'inputs = ["pixels", "flatten"]', "layers[1]", "Concatenate cannot be called: "),
         ("units = 10\n", "units = 11\n", "layers[2]", "one output for each of 10 labels expected"),
         ("sparse_categorical_crossentropy", "crossentropy", "training.loss", "crossentropy"),
         ('class = "Adam"', 'class = "Adamant"', "training.optimizer", "'Adamant' found"),
