@@ -83,7 +83,9 @@ async function measure() {
   }
   for (const { cell, model, times } of entrants) {
     const { runtime, backend } = model.info;
-    cell.textContent = `${duration(median(times))}, ${runtime} ${backend}`;
+    const where = document.createElement("span");
+    where.textContent = `${runtime} ${backend}`;
+    cell.replaceChildren(duration(median(times)), where);
     await model.close();
   }
   const failed = cells.length - entrants.length;
