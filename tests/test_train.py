@@ -195,8 +195,9 @@ def test_a_sigmoids_loss_is_taken_from_its_outputs() -> None:
         ('activation = "relu"', 'activation = "rely"', "layers[1].activation", "Dense: "),
         ('class = "Flatten"', 'class = "Conv2D"\nfilters = 3\nkernel_size = 3', "layers[0]",
          "Conv2D cannot be called: "),
-        ('name = "flatten"', 'name = "flatten"\n\n[[layers]]\nclass = "Concatenate"\nname = "both"\n'
-         'inputs = ["pixels", "flatten"]', "layers[1]", "Concatenate cannot be called: "),
+        ('name = "flatten"', 'name = "flatten"\n\n[[layers]]\nclass = "Concatenate"\n'
+         'name = "both"\ninputs = ["pixels", "flatten"]', "layers[1]",
+         "Concatenate cannot be called: "),
         ("units = 10\n", "units = 11\n", "layers[2]", "one output for each of 10 labels expected"),
         ("sparse_categorical_crossentropy", "crossentropy", "training.loss", "crossentropy"),
         ('class = "Adam"', 'class = "Adamant"', "training.optimizer", "'Adamant' found"),
