@@ -5,7 +5,7 @@ Imported by `exporter.cli` when there is something to show. Knows no arguments a
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from exporter.trace import Trace
     from exporter.train import Epoch
 
+MOST_IN_A_CHAIN = 12
+"""Layers of a recipe that are shown one after another."""
 _STYLES = {"passed": "green", "failed": "bold red", "warned": "yellow", "not run": "yellow"}
 
 
@@ -55,9 +57,6 @@ def size(count: int) -> str:
 
 def recipe_row(recipe: Recipe, bundle: Path) -> dict[str, Any]:
     """A recipe with the figures of its shipped model, as plain JSON types."""
-    layers = " - ".join(
-        str(layer.arguments.get("units", layer.class_name)) for layer in recipe.layers
-    )
     try:
         figures = dict(Manifest.read(bundle).metrics.get("test", {}))
     except BadBundle:
@@ -65,11 +64,21 @@ def recipe_row(recipe: Recipe, bundle: Path) -> dict[str, Any]:
     return {
         "name": recipe.name,
         "title": recipe.title,
-        "layers": layers,
+        "layers": _layers(recipe),
         "loss": recipe.training.loss,
         "published": recipe.published.figure,
         "shipped": figures,
     }
+
+
+def _layers(recipe: Recipe) -> str:
+    """One after another, a dense one by its units; of a long or branched model how many of each."""
+    if len(recipe.layers) <= MOST_IN_A_CHAIN:
+        return " - ".join(
+            str(layer.arguments.get("units", layer.class_name)) for layer in recipe.layers
+        )
+    counts = Counter(layer.class_name for layer in recipe.layers)
+    return ", ".join(f"{count} {name}" for name, count in counts.most_common())
 
 
 def show_recipes(rows: Sequence[dict[str, Any]]) -> None:

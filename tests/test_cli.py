@@ -379,3 +379,6 @@ def test_recipes_lists_every_recipe(run_exporter: Any) -> None:
         row["name"] for row in rows
     }
     assert all(row["published"] for row in rows)
+    layers = {row["name"]: row["layers"] for row in rows}
+    assert layers["mlp-128-64"] == "Flatten - 128 - 64 - 10"
+    assert layers["resnet"].startswith("11 Conv2D, 11 BatchNormalization, 9 Activation, 4 Add")
