@@ -16,6 +16,9 @@ from web.integrity import integrity
 DEFAULT = "mlp-128-64"
 """The model that answers first, where it is there."""
 
+TINY_FORMAT = "tfjs-layers"
+"""What the tiny runner opens."""
+
 blueprint = Blueprint("pages", __name__)
 blueprint.add_app_template_filter(wording.size, "size")
 blueprint.add_app_template_filter(wording.share, "share")
@@ -32,7 +35,10 @@ def draw() -> Response | str:
     runtimes = current_app.config["PLAYER"] / "runtimes.json"
     if not runtimes.is_file():
         abort(503, "The player is not built: run `make player`, or install the wheel.")
-    player = json.loads(runtimes.read_bytes())
+    player = {
+        runtime: {backend: {"gzip_bytes": size["gzip_bytes"]} for backend, size in backends.items()}
+        for runtime, backends in json.loads(runtimes.read_bytes()).items()
+    }
     response = make_response(
         render_template(
             "draw.html",
@@ -67,8 +73,10 @@ def describe(entry: bundles.Entry) -> dict[str, Any]:
         "manifest": address(f"models/{entry.name}/manifest.json"),
         "artifacts": [
             {"format": a.format, "precision": a.precision, "size_bytes": a.size_bytes}
-            | {"files": [file.path for file in a.files]}
+            # What may be asked for early; of the others that would only be more to read.
+            | ({"files": [f.path for f in a.files]} if a.format == TINY_FORMAT else {})
             for a in entry.manifest.artifacts
+            if a.format != "keras"  # nothing in a browser opens it
         ],
         "has_report": entry.has_page,
     }

@@ -6,14 +6,12 @@
 import { fromHash, toHash } from "./permalink.js";
 
 /**
- * @typedef {{format: string, precision: string, size_bytes: number, files: string[]}} Artifact
+ * @typedef {{format: string, precision: string, size_bytes: number, files?: string[]}} Artifact
  * @typedef {{manifest: string, artifacts: Artifact[], has_report: boolean}} Bundle
  */
 
 const FORMATS = /** @type {const} */ ({ tiny: ["tfjs-layers"], tfjs: ["tfjs-layers", "tfjs-graph"], onnx: ["onnx"] });
 const NAMES = /** @type {const} */ ({ tiny: "tiny", tfjs: "TensorFlow.js", onnx: "ONNX Runtime" });
-/** Precisions whose numbers are coarse by design: it is the answer that they keep. */
-const COARSE = /^u?int8/;
 const REST_MS = 350;
 
 const find = (/** @type {string} */ selector) => /** @type {any} */ (document.querySelector(selector));
@@ -24,6 +22,8 @@ const told = find(".told");
 const bundles = JSON.parse(find("#bundles").textContent);
 /** @type {import("./layers.js").Layers | null} There once the model is: nobody waits for it. */
 let layers = null;
+/** Likewise. @type {typeof import("./parity.js").tellParity | null} */
+let tellParity = null;
 /** @type {any} The last prediction's detail. */
 let last = null;
 /** What the link says was answered where it was made. @type {string | null} */
@@ -178,28 +178,15 @@ function keepPromise(label, known) {
   promised = null;
 }
 
-/** How far it is from Keras. @param {any} info */
-function tellParity({ precision, selfTest: { rows, maxError, pictures } }) {
-  if (!COARSE.test(precision) || pictures.rows === 0) {
-    tell("compared", "off Keras at most, on this device");
-    tell("parity", `${maxError.toExponential(1)} over ${rows} samples`);
-    return;
-  }
-  // Its largest error is that of noise and near ties, which nobody draws: said, but not first.
-  const short = (/** @type {number} */ error) => String(Number(error.toPrecision(2)));
-  tell("parity", `same answer on ${pictures.sameAnswers} of ${pictures.rows} digits`);
-  tell("compared", `as Keras, on this device: at most ${short(pictures.maxError)} off, ${short(maxError)} on noise and near ties`);
-}
-
 /** @param {any} info Of the model that answers now. */
 function open(info) {
+  tellParity?.(info, tell);
   void layers?.open(pad.src, info);
 }
 
 pad.addEventListener("load", (/** @type {CustomEvent} */ { detail: info }) => {
   tell("runtime", `${NAMES[/** @type {keyof typeof NAMES} */ (info.runtime)]} ${info.backend}`);
   tell("model", `${bytes(info.sizeBytes)}, ${info.precision}`);
-  tellParity(info);
   labels = info.labels;
   tell("fetched", bytes(fetchedBytes()));
   open(info);
@@ -250,23 +237,16 @@ pad.addEventListener("load", (/** @type {CustomEvent} */ { detail }) => void add
  * @param {any} info
  */
 async function addTheRest(info) {
-  const [{ Layers }, { collectPictures, toPixels }, { keepOffline }] = await Promise.all([
-    import("./layers.js"), import("./pictures.js"), import("./offline.js"),
+  const [{ Layers }, parity, { readPictures }, { keepOffline }] = await Promise.all([
+    import("./layers.js"), import("./parity.js"), import("./pictures.js"), import("./offline.js"),
     // The element fetches it for the first picture, which may come when there is no network.
     import("../player/picture.js"),
   ]);
+  ({ tellParity } = parity);
   layers = new Layers(find(".inside"));
   if (last) layers.show(last.input, last.label);
   open(info);
-  collectPictures(find("input[type=file]"), async (blob) => {
-    told.textContent = "Reading the picture.";
-    try {
-      const { label } = await pad.read(await toPixels(blob));
-      told.textContent = label === null ? "No ink was found in that picture." : "";
-    } catch (error) {
-      told.textContent = error instanceof Error ? error.message : String(error);
-    }
-  });
+  readPictures(find("input[type=file]"), pad, told);
   // What the model fetched is part of what is kept.
   document.body.dataset.offline = String(await keepOffline());
 }

@@ -11,7 +11,7 @@ const LARGEST_SIDE = 2048;
  * @returns {Promise<ImageData>}
  * @throws {Error} No picture that this browser can read.
  */
-export async function toPixels(blob) {
+async function toPixels(blob) {
   let bitmap;
   try {
     bitmap = await createImageBitmap(blob);
@@ -34,7 +34,7 @@ export async function toPixels(blob) {
  * @param {HTMLInputElement} input
  * @param {(blob: Blob) => void} take
  */
-export function collectPictures(input, take) {
+function collectPictures(input, take) {
   const takeChosen = () => {
     if (input.files?.[0]) take(input.files[0]);
     input.value = "";
@@ -51,5 +51,23 @@ export function collectPictures(input, take) {
   document.addEventListener("paste", (event) => {
     const file = event.clipboardData?.files[0];
     if (file) take(file);
+  });
+}
+
+/**
+ * Has every such picture read by the element.
+ * @param {HTMLInputElement} input
+ * @param {any} pad
+ * @param {Element} told Says what is going on.
+ */
+export function readPictures(input, pad, told) {
+  collectPictures(input, async (blob) => {
+    told.textContent = "Reading the picture.";
+    try {
+      const { label } = await pad.read(await toPixels(blob));
+      told.textContent = label === null ? "No ink was found in that picture." : "";
+    } catch (error) {
+      told.textContent = error instanceof Error ? error.message : String(error);
+    }
   });
 }
