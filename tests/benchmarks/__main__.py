@@ -8,6 +8,7 @@ python -m tests.benchmarks --page          the page alone, from what is kept
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -43,11 +44,16 @@ def ran(row: str) -> bool:
     print(f"{row} …", file=sys.stderr, flush=True)
     begun = time.perf_counter()
     command = [sys.executable, "-m", "tests.benchmarks", row, "--measure"]
-    try:
-        code = subprocess.run(command, timeout=LONGEST_S).returncode
-    except subprocess.TimeoutExpired:
-        print(f"{row}: not done within {LONGEST_S} s", file=sys.stderr)
-        return False
+    # A session of its own: what it has started (servers, a browser) ends with it.
+    with subprocess.Popen(command, start_new_session=True) as process:
+        try:
+            code = process.wait(LONGEST_S)
+        except subprocess.TimeoutExpired:
+            print(f"{row}: not done within {LONGEST_S} s", file=sys.stderr)
+            code = 1
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
     print(f"{row}: {time.perf_counter() - begun:.0f} s", file=sys.stderr, flush=True)
     return code == 0
 

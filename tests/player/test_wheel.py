@@ -12,18 +12,32 @@ import pytest
 
 from tests.player.test_player import PLAYER, ROOT
 
+MOST_BYTES = 12_500_000
+"""Nearly all of it is ONNX Runtime's WebAssembly, packed."""
+
 
 @pytest.fixture(scope="module")
-def names(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """The files of a wheel that the build backend makes of this tree, without network."""
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the build backend makes of this tree, without network."""
     out = tmp_path_factory.mktemp("wheel")
     subprocess.run(
         [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(out)],
         cwd=ROOT, check=True, capture_output=True,
     )  # fmt: skip
-    (wheel,) = out.glob("*.whl")
+    (built,) = out.glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def names(wheel: Path) -> list[str]:
+    """Its files."""
     with zipfile.ZipFile(wheel) as archive:
         return archive.namelist()
+
+
+@pytest.mark.slow
+def test_a_wheel_is_within_its_budget(wheel: Path) -> None:
+    assert wheel.stat().st_size <= MOST_BYTES
 
 
 @pytest.mark.slow
