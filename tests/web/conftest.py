@@ -20,9 +20,11 @@ from tests.web.faulty_host import FaultyHost, serving
 from web import create_app
 
 FILES = {
-    "tfjs/layers/model.json": b'{"format": "layers-model"}',
+    "tfjs/layers/model.json": b'{"format": "layers-model", "weightsManifest": [{"paths": '
+    b'["group1-shard1of1.bin"], "weights": [{"name": "w", "shape": [512], "dtype": "float32"}]}]}',
     "tfjs/layers/group1-shard1of1.bin": bytes(range(256)) * 8,
-    "onnx/model.onnx": b"\x08\x0aonnx" * 50,
+    # Version 10 of the format, a producer's name, an empty graph.
+    "onnx/model.onnx": b"\x08\x0a\x12\x7f" + b"a" * 127 + b"\x3a\x00",
     "keras/model.keras": b"PK\x03\x04",
     "README.md": b"# A card\n",
 }

@@ -30,7 +30,7 @@ def test_a_bundle_is_listed_with_its_figures_and_artefacts(client: FlaskClient) 
     assert "tiny" in text
     assert "test accuracy 99.12 %" in text
     assert "test loss 0.031" in text
-    assert "tfjs-layers float32 2.1 kB" in text
+    assert "tfjs-layers float32 2.2 kB" in text
     assert recipe.load("mlp-128-64").description.split(",")[0] in text
 
 
