@@ -32,6 +32,14 @@ IN_KERAS = (
 """CVE-2025-8747, -9906, -12060 and -12638: what Keras itself brings and no model needs."""
 
 
+def _advisory(path: str) -> str:
+    """The number of what the function is an instance of."""
+    if path in ELSEWHERE:
+        return "CVE-2025-1550"
+    settings = ("config", "global_state", "enable_unsafe")
+    return "CVE-2025-9906" if any(part in path for part in settings) else "CVE-2025-8747"
+
+
 def _code() -> str:
     made = eval(f"lambda x: (__import__('{CANARY}'), x)[1]")
     return base64.b64encode(marshal.dumps(made.__code__)).decode()
@@ -88,11 +96,19 @@ def _code_attacks() -> Iterator[tuple[str, Any]]:
     )
     for path in (*ELSEWHERE, *IN_KERAS):
         found = function(path)
+        number = f"{_advisory(path)}: "
         given = {"function": found, "arguments": {"fname": "x", "origin": "http://127.0.0.1:9/x"}}
-        yield f"Lambda of {path}", with_layer("Lambda", given)
-        yield f"activation {path}", with_argument("activation", found)
+        yield f"{number}Lambda of {path}", with_layer("Lambda", given)
+        yield f"{number}activation {path}", with_argument("activation", found)
         module, _, name = path.rpartition(".")
-        yield f"layer {path}", with_layer(name, {}, module)
+        yield f"{number}layer {path}", with_layer(name, {}, module)
+    archive = {"fname": "x.tar", "origin": "http://127.0.0.1:9/x.tar"}
+    for number, given in {
+        "CVE-2025-12060": {**archive, "untar": True},
+        "CVE-2025-12638": {**archive, "extract": True, "archive_format": "tar"},
+    }.items():
+        document = {"function": function("keras.utils.get_file"), "arguments": given}
+        yield f"{number}: an archive fetched and unpacked", with_layer("Lambda", document)
     for path in ELSEWHERE[:4]:
         yield f"initializer {path}", with_argument("kernel_initializer", function(path))
         yield f"regularizer {path}", with_argument("kernel_regularizer", function(path))

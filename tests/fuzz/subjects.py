@@ -155,8 +155,8 @@ def _golden() -> bytes:
 
 
 SUBJECTS = (
-    Subject("keras", 6, _keras, _read_keras),
-    Subject("manifest", 20, lambda chance: of_json(_document(), chance), _read_manifest),
+    Subject("keras", 2, _keras, _read_keras),
+    Subject("manifest", 24, lambda chance: of_json(_document(), chance), _read_manifest),
     Subject(
         "model.json", 16, _of_bundle(bundles.TFJS, of_json),
         _in_bundle(bundles.TFJS, _look_at_topology),

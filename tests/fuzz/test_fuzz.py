@@ -17,7 +17,7 @@ COUNT = 15
 def test_mutations_crash_nothing_and_are_told(subject: Subject, tmp_path: Path) -> None:
     found = fuzz.run(subject, 0, COUNT * subject.share, tmp_path)
     assert found.faults == []
-    assert found.refused > COUNT
+    assert found.refused >= COUNT
 
 
 def test_all_kinds_are_fuzzed() -> None:
