@@ -130,11 +130,12 @@ class Search:
 
         def tell(state: str) -> None:
             best = self.best
+            finished = len(self.trials("COMPLETE", "PRUNED")) + (state in ("complete", "pruned"))
             self.on_told(
                 Told(
                     trial.number, state, reached[-1] if reached else None, len(reached),
-                    self.epochs, len(self.trials("COMPLETE", "PRUNED")) + (state != "running"),
-                    self.wanted, None if best is None else (best.number, best.value or 0.0), named,
+                    self.epochs, finished, self.wanted,
+                    None if best is None else (best.number, best.value or 0.0), named,
                 )
             )  # fmt: skip
 
@@ -159,9 +160,7 @@ class Search:
             tell("given up")
             raise
         accuracy = float(trained.metrics["validation"]["accuracy"])
-        reached.append(accuracy)
-        trial.set_user_attr("loss", trained.metrics["validation"]["loss"])
-        reached.pop(-2)
+        reached[-1] = accuracy
         tell("complete")
         return accuracy
 

@@ -200,7 +200,10 @@ def test_a_trial_that_ran_out_of_time_is_tried_again_and_the_best_is_kept(
     (copied / "out" / "small-tuned.toml").unlink()
     options = {"trials": TRIALS + 1, "pruner": "none"}
 
+    ended: list[tune.Told] = []
+
     def stop(told: tune.Told) -> None:
+        ended.append(told)
         if told.state == "running":
             monkeypatch.setattr(search.time, "monotonic", lambda: float("inf"))
 
@@ -209,6 +212,7 @@ def test_a_trial_that_ran_out_of_time_is_tried_again_and_the_best_is_kept(
     )
     monkeypatch.undo()
     assert outcome.ended == "timeout"
+    assert (ended[-1].state, ended[-1].finished) == ("given up", TRIALS)
     assert recipe.load(copied / "out" / "small-tuned.toml").title == "Digits, tuned"
     assert outcome.counts["waiting"] == 1
     stopped = trials_in(copied / "out")[-2]
