@@ -1,9 +1,9 @@
-"""A whole export of `mlp-128-64`: layers, graph and ONNX, each proven in Python and Node.
+"""A whole export of `mlp-128-64`.
 
-Beside it the scripts that people run today, which prove nothing: one that writes a SavedModel, with
-tensorflowjs' converter after it, and one for Keras' own ONNX export. Whole processes, from the
-first import to the last file; processor time counts, for it does not depend on what else the
-machine does.
+Layers, graph and ONNX, each proven in Python and Node; beside it the scripts that people run today,
+which prove nothing: one that writes a SavedModel, with tensorflowjs' converter after it, and one
+for Keras' own ONNX export. Whole processes, from the first import to the last file; processor time
+counts, for it does not depend on what else the machine does.
 """
 
 from __future__ import annotations

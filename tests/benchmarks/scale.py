@@ -1,9 +1,9 @@
-"""Export time and memory from 0.1 to 100 million parameters, beside the same scripts.
+"""Exports from 0.1 to 100 million parameters.
 
-Ten equal Dense layers; the exporter writes layers, graph and ONNX in float32 and proves each in
-Python and Node, the scripts write one format each and prove nothing. Memory is the peak of the
-process over what its imports alone take, in sizes of the model (4 bytes a parameter); Node, a
-process of its own, stands apart.
+Time and memory, beside the same scripts, of ten equal Dense layers. The exporter writes layers,
+graph and ONNX in float32 and proves each in Python and Node; the scripts write one format each and
+prove nothing. Memory is the peak of the largest process, Node among them, over what the imports
+alone take, in sizes of the model (4 bytes a parameter).
 """
 
 from __future__ import annotations
