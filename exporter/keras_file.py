@@ -270,6 +270,9 @@ def save_keras(model: keras.Model, path: Path) -> None:
             except OSError:
                 raise
             except Exception as error:
+                # Keras closes at the end what it could not open (seen with 3.15.1), and hides why.
+                if isinstance(error.__context__, OSError):
+                    raise error.__context__ from None
                 raise BadModel(
                     f"model {model.name!r}: Keras cannot save it: {type(error).__name__}: "
                     f"{first_line(error)}"

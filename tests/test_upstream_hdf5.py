@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import signal
 import subprocess
 import sys
@@ -10,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from exporter import upstream_hdf5
+from exporter.errors import MachineFailed
+from exporter.keras_file import save_keras
 
 NUMBERS = 20_000
 LIMITED = """
@@ -17,6 +21,8 @@ import resource, sys
 from pathlib import Path
 import h5py, numpy as np
 from exporter import upstream_hdf5
+from exporter.errors import MachineFailed
+from exporter.keras_file import save_keras
 upstream_hdf5.IN_MEMORY_BYTES = {memory}
 path = Path(sys.argv[1])
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
@@ -95,3 +101,17 @@ def test_others_files_are_told_apart_from_those_that_are_read(tmp_path: Path) ->
         with h5py.File(tmp_path / "file.h5", "r") as file:
             assert file["a"][()] == 1
     assert h5py.File is plain
+
+
+def test_a_file_that_cannot_be_opened_is_the_machines_fault_and_not_the_models(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tests.conftest import tiny_classifier
+
+    def refuse(path: Path) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    monkeypatch.setattr(upstream_hdf5, "_Lasting", refuse)
+    with pytest.raises(MachineFailed, match="disk full"):
+        save_keras(tiny_classifier(), tmp_path / "model.keras")
+    assert os.listdir(tmp_path) == []
