@@ -92,8 +92,7 @@ class Training:
     jit_compile: bool = True
 
     def influences(self) -> dict[str, Any]:
-        """What goes into the fingerprint: a field that joined the language since, and was left
-        out, says nothing."""
+        """What goes into the fingerprint: a newer field that was left out says nothing."""
         every = _plain(self)
         if self.jit_compile:
             del every["jit_compile"]
