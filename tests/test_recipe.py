@@ -8,7 +8,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter import recipe
@@ -181,6 +181,7 @@ def test_lines_are_found_past_strings_and_brackets_that_look_like_keys() -> None
     }  # fmt: skip
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_any_line_cut_out_gives_a_recipe_or_a_clear_error(data: st.DataObject) -> None:
     lines = TEXT.splitlines(keepends=True)
