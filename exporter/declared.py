@@ -249,7 +249,7 @@ def _numbers(dataset: Any, where: str) -> int:
 def _check_attributes(item: Any, where: str) -> None:
     h5py = _h5py()
     for name in item.attrs:
-        size = h5py.h5a.open(item.id, name.encode()).get_storage_size()
+        size = h5py.h5a.get_info(item.id, name.encode()).data_size
         if size > json_text.LARGEST:
             raise _Refused(
                 f"weights: {where}: attribute {name!r}: at most {json_text.LARGEST:,} bytes "
