@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -23,6 +25,7 @@ SCHEMA_VERSION = 1
 MORE_MISTAKES = 0.25
 """So many more of them than the best may an artefact make, as a share of the best one's."""
 DECIMALS = 4
+_PLACE = re.compile(r"[a-z0-9-]{1,40} [a-z0-9-]{1,40}")
 
 Weigh = Callable[[Artifact], int]
 """Bytes of an artefact's files, gzipped."""
@@ -75,7 +78,7 @@ class Entrant:
 
     @property
     def tested(self) -> float | None:
-        """Measured here, else as recorded."""
+        """What is shown: measured here, else as recorded. `Contest.score` never mixes the two."""
         return self.recorded if self.accuracy is None else self.accuracy
 
     def to_json(self) -> dict[str, Any]:
@@ -115,10 +118,20 @@ class Contest:
 
     @property
     def judged_by(self) -> str:
-        """ "pens" where every artefact read real pen digits, else "test" or "" for nothing."""
+        """What all are judged by: "pens", "test", "recorded", or "" where nothing is known.
+
+        Pen digits where every artefact read real ones, the test set where every artefact read it,
+        else what Keras recorded: a figure measured on one set and one recorded on another are not
+        compared. Where nothing was recorded, those that were measured are compared.
+        """
         if self.entrants and self.pens_are_real and all(e.pens is not None for e in self.entrants):
             return "pens"
-        return "test" if any(e.tested is not None for e in self.entrants) else ""
+        measured = [e.accuracy is not None for e in self.entrants]
+        if measured and all(measured):
+            return "test"
+        if any(e.recorded is not None for e in self.entrants):
+            return "recorded"
+        return "test" if any(measured) else ""
 
     @property
     def places(self) -> tuple[str, ...]:
@@ -127,7 +140,8 @@ class Contest:
 
     def score(self, entrant: Entrant) -> float | None:
         """What an artefact is judged by."""
-        return entrant.pens if self.judged_by == "pens" else entrant.tested
+        by = {"pens": entrant.pens, "test": entrant.accuracy, "recorded": entrant.recorded}
+        return by.get(self.judged_by)
 
     def choice(self, more_mistakes: float = MORE_MISTAKES) -> Entrant | None:
         """The fewest bytes to fetch among those that are accurate enough.
@@ -150,11 +164,12 @@ class Contest:
             return "no accuracy is known of any of them, so none is recommended"
         best = max(score for e in self.entrants if (score := self.score(e)) is not None)
         own = self.score(chosen) or 0.0
-        what = {"pens": "pen digits", "test": "test digits"}[self.judged_by]
+        what = "pen digits" if self.judged_by == "pens" else "test digits"
+        says = "Keras recorded" if self.judged_by == "recorded" else "it reads"
         beside = "and none reads more" if own >= best else f"the best {best:.2%}"
         return (
             f"the fewest bytes to fetch, its runtime included, among those that misread no more "
-            f"than {1 + more_mistakes:g} times as many {what} as the best does: it reads "
+            f"than {1 + more_mistakes:g} times as many {what} as the best does: {says} "
             f"{own:.2%}, {beside}"
         )
 
@@ -253,7 +268,8 @@ def with_document(entrants: Iterable[Entrant], document: Mapping[str, Any]) -> t
         row = measured.get(entrant.artifact)
         if isinstance(row, Mapping):
             accuracy, pens = (_share(row.get(key)) for key in ("accuracy", "pens"))
-            entrant = replace(entrant, accuracy=accuracy, pens=pens)
+            times = _times(row.get("latencies_ms"))
+            entrant = replace(entrant, accuracy=accuracy, pens=pens, latencies_ms=times)
         found.append(entrant)
     return tuple(found)
 
@@ -261,3 +277,14 @@ def with_document(entrants: Iterable[Entrant], document: Mapping[str, Any]) -> t
 def _share(value: Any) -> float | None:
     """A number of 0 to 1, or None: the file may be anybody's."""
     return value if type(value) is float and 0.0 <= value <= 1.0 else None
+
+
+def _times(value: Any) -> dict[str, float]:
+    """Milliseconds by "runtime backend" as `exporter evaluate` names them; others are left out."""
+    if not isinstance(value, Mapping):
+        return {}
+    return {
+        place: ms
+        for place, ms in value.items()
+        if _PLACE.fullmatch(place) and type(ms) is float and math.isfinite(ms) and ms > 0
+    }

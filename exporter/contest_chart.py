@@ -86,7 +86,11 @@ def chart_of(contest: Contest) -> Chart | None:
         )  # fmt: skip
         rows.append(Row(name, marks, marks[-1].y, chosen is not None and name == chosen.bundle))
     shapes = dict.fromkeys(mark.shape for row in rows for mark in row.marks)
-    judged = {"pens": f"{contest.pen_digits:,} pen digits", "test": "the test set"}
+    judged = {
+        "pens": f"{contest.pen_digits:,} pen digits",
+        "test": "the test set",
+        "recorded": "the test set, as Keras recorded",
+    }
     return Chart(
         rows=_spread(rows),
         x_ticks=tuple(
@@ -121,8 +125,10 @@ def svg(contest: Contest) -> str:
 
 def _words(contest: Contest, entrant: Entrant) -> str:
     parts = [entrant.id, f"{_bytes(entrant.fetch_bytes)} to fetch"]
-    if entrant.tested is not None:
-        parts.append(f"test {entrant.tested:.2%}")
+    if entrant.accuracy is not None:
+        parts.append(f"test {entrant.accuracy:.2%}")
+    elif entrant.recorded is not None:
+        parts.append(f"Keras recorded {entrant.recorded:.2%}")
     if entrant.pens is not None and contest.pens_are_real:
         parts.append(f"pens {entrant.pens:.2%}")
     if (fastest := entrant.fastest) is not None:

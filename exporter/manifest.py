@@ -312,6 +312,9 @@ class _Reader:
         for path, count in counts.items():
             if count > 1:
                 raise BadBundle(f"files: {path!r} is listed {count} times")
+        for artifact, count in Counter(artifact.id for artifact in manifest.artifacts).items():
+            if count > 1:
+                raise BadBundle(f"artifacts: {artifact} is listed {count} times")
         return manifest
 
     def _skipped(self, item: Any, place: str) -> Skipped:

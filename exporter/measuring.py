@@ -89,7 +89,10 @@ def measure(
         )
     unread = [e.id for e in found.values() if dataset is not None and e.accuracy is None]
     if unread:
-        missing.append(f"accuracy: no runtime at hand opens {', '.join(unread)}")
+        missing.append(
+            f"accuracy: no runtime at hand opens {', '.join(unread)}; all are judged by what Keras "
+            "reached when they were trained, where that is recorded"
+        )
     return Contest(
         entrants=tuple(sorted(found.values(), key=_order(list(bundles)))),
         data="" if dataset is None else dataset.name,

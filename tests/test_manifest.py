@@ -85,6 +85,11 @@ def test_a_path_that_leaves_the_bundle_is_refused(path: str) -> None:
         jsonschema.validate(document(files=files), SCHEMA)
 
 
+def artifact(path: str) -> dict[str, Any]:
+    file = {"path": path, "size_bytes": 1, "sha256": "0" * 64}
+    return {"format": "onnx", "precision": "float32", "path": path, "files": [file]}
+
+
 @pytest.mark.parametrize(
     ("changes", "place"),
     [
@@ -96,6 +101,7 @@ def test_a_path_that_leaves_the_bundle_is_refused(path: str) -> None:
         ({"files": [{"path": "a", "size_bytes": True, "sha256": "0" * 64}]}, "size_bytes"),
         ({"files": [{"path": "a", "size_bytes": 1, "sha256": "0" * 63}]}, "sha256"),
         ({"files": [{"path": "a", "size_bytes": 1, "sha256": "0" * 64}] * 2}, "listed 2 times"),
+        ({"artifacts": [artifact("a"), artifact("b")]}, "onnx/float32 is listed 2 times"),
         ({"labels": [1]}, r"labels\[0\]"),
         ({"skipped": [3]}, r"skipped\[0\]"),
         ({"parity": "all"}, "parity"),

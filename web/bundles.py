@@ -32,6 +32,11 @@ REPORT_DOCUMENT = f"{REPORT_FOLDER}/parity.json"
 EVALUATION = f"{REPORT_FOLDER}/evaluation.json"
 # What a bundle may hold besides what its manifest lists.
 _UNLISTED = frozenset({MANIFEST_NAME, SIGNATURE_NAME, REPORT_PAGE, REPORT_DOCUMENT, EVALUATION})
+# What `exporter.contest.write_document` writes into an evaluation.
+_EVALUATION = {
+    "data": str, "samples": int, "pens": str, "pen_digits": int, "pens_are_real": bool,
+    "artifacts": dict,
+}  # fmt: skip
 # No file, a folder in its place or in its way, a link.
 _ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EISDIR)
 
@@ -270,9 +275,14 @@ def _report(raw: Content | None) -> dict[str, Any] | None:
 
 
 def _of(document: dict[str, Any] | None, manifest: Content) -> dict[str, Any] | None:
-    """A document that was made of this manifest's bundle; None where it was another's."""
-    made_of = document is not None and document.get("manifest_sha256") == manifest.sha256
-    return document if made_of else None
+    """An evaluation of this very manifest's bundle; None where it is another's, or no evaluation.
+
+    The file may be anybody's: what is handed on has every key of `_EVALUATION` in its type.
+    """
+    if document is None or document.get("manifest_sha256") != manifest.sha256:
+        return None
+    well = all(type(document.get(key)) is kind for key, kind in _EVALUATION.items())
+    return document if well else None
 
 
 def _description(manifest: Manifest) -> str:

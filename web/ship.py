@@ -83,22 +83,18 @@ def page_of(root: Path, entries: Sequence[bundles.Entry]) -> Page:
 
 
 def _told(found: Contest, measured: Sequence[bundles.Entry]) -> Contest:
-    """What was measured stands only where all of it is of the same digits."""
+    """What was measured stands only where it was of every file, and of the same digits."""
     told = [entry.evaluation for entry in measured if entry.evaluation is not None]
-    same = {
-        (one.get("pens"), one.get("pen_digits"), one.get("pens_are_real") is True) for one in told
-    }
-    data = {(one.get("data"), one.get("samples")) for one in told}
-    names = {entrant.bundle for entrant in found.entrants}
-    if len(data) != 1 or len(measured) < len(names):
-        found = replace(found, entrants=tuple(replace(e, accuracy=None) for e in found.entrants))
-    else:
+    data = {(one["data"], one["samples"]) for one in told}
+    same = {(one["pens"], one["pen_digits"], one["pens_are_real"]) for one in told}
+    if len(data) == 1 and all(entrant.accuracy is not None for entrant in found.entrants):
         [(name, samples)] = data
-        if isinstance(name, str) and isinstance(samples, int):
-            found = replace(found, data=name, samples=samples)
-    if len(same) == 1 and len(measured) == len(names):
+        found = replace(found, data=name, samples=samples)
+    else:
+        found = replace(found, entrants=tuple(replace(e, accuracy=None) for e in found.entrants))
+    if len(same) == 1 and all(entrant.pens is not None for entrant in found.entrants):
         [(name, count, real)] = same
-        if real and isinstance(name, str) and isinstance(count, int):
+        if real:
             return replace(found, pens=name, pen_digits=count, pens_are_real=True)
     return replace(found, entrants=tuple(replace(e, pens=None) for e in found.entrants))
 

@@ -63,8 +63,12 @@ def test_measured_pen_digits_decide(client: FlaskClient, root: Path) -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [{"manifest_sha256": "0" * 64}, {"pens_are_real": False}, {"pens": 7}, {"pen_digits": "many"}],
-)
+    [
+        {"manifest_sha256": "0" * 64}, {"pens_are_real": False}, {"pens": 7},
+        {"pen_digits": "many"}, {"pens": ["x"]}, {"pen_digits": {}}, {"data": ["x"]},
+        {"samples": {"x": 1}}, {"pens_are_real": [True]}, {"artifacts": []}, {"data": None},
+    ],
+)  # fmt: skip
 def test_what_was_measured_of_other_files_or_digits_is_not_shown(
     client: FlaskClient, root: Path, changes: dict[str, Any]
 ) -> None:
@@ -74,7 +78,7 @@ def test_what_was_measured_of_other_files_or_digits_is_not_shown(
     assert "How many pen digits they read." in text
 
 
-@pytest.mark.parametrize("wrong", ["<script>", 7, -0.5, None, [1.0]])
+@pytest.mark.parametrize("wrong", ["<script>", 7, -0.5, None, [1.0], {"x": 1}])
 def test_a_strangers_figures_are_numbers_or_nothing(
     client: FlaskClient, root: Path, wrong: Any
 ) -> None:
@@ -90,6 +94,19 @@ def test_some_measured_and_some_not_are_not_compared_by_it(client: FlaskClient, 
     text = client.get("/ship/").text
     assert "99.90 %" not in text
     assert "better</a> as" in text
+
+
+def test_one_file_that_was_not_measured_leaves_all_to_what_is_recorded(
+    client: FlaskClient, root: Path
+) -> None:
+    write_bundle(root / "better", metrics=BETTER)
+    measure(root / "tiny", row(0.999, None))
+    measure(root / "better", row(0.997, 0.91) | {"onnx/float32": {"accuracy": None, "pens": 0.9}})
+    text = client.get("/ship/").text
+    assert "99.90 %" not in text
+    assert "91.00 %" not in text
+    assert "better</a> as" in text
+    assert "Keras recorded 99.51 %" in text
 
 
 def test_what_cannot_be_compared_is_named(client: FlaskClient, root: Path) -> None:
