@@ -72,7 +72,7 @@ def test_measured_pen_digits_decide(client: FlaskClient, root: Path) -> None:
 def test_what_was_measured_of_other_files_or_digits_is_not_shown(
     client: FlaskClient, root: Path, changes: dict[str, Any]
 ) -> None:
-    measure(root / "tiny", row(0.991, 0.97), **changes)
+    measure(root / "tiny", **({"artifacts": row(0.991, 0.97)} | changes))
     text = client.get("/ship/").text
     assert "97.00 %" not in text
     assert "How many pen digits they read." in text
