@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from exporter.contest import Contest
     from exporter.evaluate import Evaluation
+    from exporter.pens import PenDigits
     from exporter.predictor import Answer, Predictor
     from exporter.source import Source
 
@@ -311,32 +312,13 @@ def evaluate(
     return found
 
 
-def compare_bundles(
-    paths: Sequence[Path],
-    data: str | None,
-    pens: Path | None,
-    runtimes: Sequence[str] | None,
-    on_progress: Progress,
-) -> Contest:
-    """Measure several bundles side by side, and write each one's part into its `report/`.
-
-    Args:
-        paths: Folders of bundles; verified first.
-        data: Name or path of the data set that is read; None: MNIST where it is at hand, else
-            accuracies are those that were recorded when the models were trained.
-        pens: A file of pen digits; None: the one that PEN_DIGITS_PATH names, else the drawn
-            digits of the golden vectors stand in.
-        runtimes: Where to time; by default those that run on every machine.
-        on_progress: Told what is going on.
+def open_bundles(paths: Sequence[Path]) -> dict[str, tuple[Path, Manifest]]:
+    """Folders and manifests of several bundles by their names, verified.
 
     Raises:
         BadUsage: Two bundles have one name.
-        ExporterError: See `exporter.measuring.measure`.
+        BadBundle, VerificationFailed: See `exporter.errors`.
     """
-    from exporter import contest, measuring
-    from exporter import data as datasets
-    from exporter import pens as pen_digits
-
     bundles: dict[str, tuple[Path, Manifest]] = {}
     for path in paths:
         manifest = verify(path)
@@ -346,26 +328,65 @@ def compare_bundles(
                 f"{bundles[manifest.name][0]}; name the one or the other"
             )
         bundles[manifest.name] = (path, manifest)
+    return bundles
+
+
+def read_pens(path: Path | None) -> PenDigits:
+    """Pen digits of a file, else of the one that PEN_DIGITS_PATH names, else drawings of our own.
+
+    Raises:
+        DataMissing, BadData, MachineFailed: See `exporter.pens.read`.
+    """
+    from exporter import pens
+
+    named = path or (Path(text) if (text := os.environ.get("PEN_DIGITS_PATH")) else None)
+    return pens.read(named) if named else pens.stand_in()
+
+
+def compare_bundles(
+    bundles: Mapping[str, tuple[Path, Manifest]],
+    data: str | None,
+    pens: PenDigits,
+    runtimes: Sequence[str] | None,
+    on_progress: Progress,
+) -> Contest:
+    """Measure several bundles side by side, and write each one's part into its `report/`.
+
+    Bundles that cannot be compared are left out by name; of fewer than two nothing is measured.
+
+    Args:
+        bundles: Of `open_bundles`.
+        data: Name or path of the data set that is read; None: MNIST where it is at hand, else
+            accuracies are those that were recorded when the models were trained.
+        pens: Of `read_pens`.
+        runtimes: Where to time; by default those that run on every machine.
+        on_progress: Told what is going on.
+
+    Raises:
+        ExporterError: See `exporter.measuring.measure`.
+    """
+    from exporter import contest, measuring
+    from exporter import data as datasets
+
     try:
         dataset = datasets.load(data or "mnist")
     except DataMissing:
         if data is not None:
             raise
         dataset = None
-    named = pens or (Path(text) if (text := os.environ.get("PEN_DIGITS_PATH")) else None)
-    on_progress("reading pen digits")
-    digits = pen_digits.read(named) if named else pen_digits.stand_in()
-    found = measuring.measure(
-        bundles, dataset, digits, runtime_names=runtimes, on_progress=on_progress
-    )
+    kept, left_out = measuring.comparable(bundles, dataset, pens)
+    if len(kept) < 2:
+        few = f"nothing is compared: two bundles or more that can be expected, {len(kept)} found"
+        return contest.Contest((), missing=(*left_out, few))
+    found = measuring.measure(kept, dataset, pens, runtime_names=runtimes, on_progress=on_progress)
     unwritten = []
-    for name, (folder, _) in bundles.items():
+    for name, (folder, _) in kept.items():
         try:
             contest.write_document(found, name, folder)
         except MachineFailed as error:
             # What was measured is told all the same: a bundle may lie where nobody may write.
             unwritten.append(f"report: {error}")
-    return replace(found, missing=(*found.missing, *unwritten))
+    return replace(found, missing=(*left_out, *found.missing, *unwritten))
 
 
 def _folder_name(name: str) -> str:

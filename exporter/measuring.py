@@ -19,17 +19,16 @@ import numpy as np
 from exporter import contest, runtimes
 from exporter.contest import Contest, Entrant
 from exporter.data import Dataset, as_input
-from exporter.errors import BadBundle, BadUsage, UnsupportedModel
+from exporter.errors import UnsupportedModel
 from exporter.manifest import Artifact, Manifest
 from exporter.pens import PenDigits
 from exporter.shipping import wire_bytes
+from exporter.sizes import BIG_BYTES
 
 BACKENDS = ("cpu", "wasm", "js")
 """Whatever machine a page runs on has these; a GPU's speed here says little of another's."""
 WARM_UP, ROUNDS, CALLS = 5, 15, 3
 BATCH = 250
-BESIDE_BYTES = 64_000_000
-"""Artefacts that are open at once weigh no more than this together."""
 
 Progress = Callable[[str], None]
 Bundles = Mapping[str, tuple[Path, Manifest]]
@@ -46,18 +45,15 @@ def measure(
     """Everything that can be measured here of every artefact.
 
     Args:
-        bundles: Name -> folder and manifest.
+        bundles: Name -> folder and manifest, of those that are `comparable`.
         dataset: Its test part is read by every artefact; None: accuracies are those recorded.
         pens: Read by every artefact that takes pictures of digits.
         runtime_names: Where to time; by default those that run on every machine.
         on_progress: Told what is being measured.
 
     Raises:
-        BadBundle: A bundle holds no classifier of 28 × 28 numbers, or nothing for the web.
         RuntimeCrashed: A runtime does not open or run an artefact that was published.
     """
-    for name, (_, manifest) in bundles.items():
-        _refuse(name, manifest)
     names = list(runtime_names or [n for n in runtimes.NAMES if runtimes.get(n).everywhere])
     found = {
         (name, entrant.artifact): replace(entrant, bundle=name)
@@ -108,16 +104,41 @@ def _order(names: Sequence[str]) -> Callable[[Entrant], tuple[int, int]]:
     return lambda entrant: (names.index(entrant.bundle), entrant.fetch_bytes)
 
 
-def _refuse(name: str, manifest: Manifest) -> None:
+def comparable(
+    bundles: Bundles, dataset: Dataset | None, pens: PenDigits
+) -> tuple[Bundles, tuple[str, ...]]:
+    """The bundles that can be measured side by side, and by name why the others cannot."""
+    truths = [(pens.name, pens.labels)]
+    if dataset is not None:
+        truths.append((dataset.name, dataset.y_test))
+    reasons = {name: _why_not(manifest, truths) for name, (_, manifest) in bundles.items()}
+    kept = {name: bundle for name, bundle in bundles.items() if not reasons[name]}
+    return kept, tuple(f"{name}: not compared: {why}" for name, why in reasons.items() if why)
+
+
+def _why_not(manifest: Manifest, truths: Sequence[tuple[str, np.ndarray]]) -> str:
     inputs, outputs = manifest.inputs, manifest.outputs
     sizes = [size or 0 for spec in inputs for size in spec.shape[1:]]
     if len(inputs) != 1 or len(outputs) != 1 or int(np.prod(sizes)) != 28 * 28:
-        raise BadBundle(
-            f"{name}: a model that takes 28 × 28 numbers and answers one per class expected; "
-            "evaluate it alone, on its own data"
+        return (
+            "a model that takes 28 × 28 numbers and answers one per class expected; evaluate it "
+            "alone, on its own data"
         )
     if not contest.for_the_web(manifest):
-        raise BadBundle(f"{name}: no artefact for the web in it; nothing to ship")
+        return "no artefact for the web in it; nothing to ship"
+    for name, truth in truths:
+        wanted = list(map(str, np.unique(truth)))
+        if not set(wanted) <= set(labels := _labels(manifest)):
+            return (
+                f"{name} has labels {', '.join(wanted)}, the model {', '.join(labels)}; evaluate "
+                "it on its own data"
+            )
+    return ""
+
+
+def _labels(manifest: Manifest) -> list[str]:
+    """Of the classes, in the order of the outputs; their numbers where they have no names."""
+    return list(manifest.labels or map(str, range(manifest.outputs[0].shape[-1] or 0)))
 
 
 def _measure_on(
@@ -158,10 +179,10 @@ def _measure_on(
 
 
 def _groups(taken: Sequence[tuple[str, Artifact]]) -> Iterator[list[tuple[str, Artifact]]]:
-    """In the order given, each group no larger than BESIDE_BYTES, unless it is one alone."""
+    """In the order given, each group no larger than BIG_BYTES, unless it is one alone."""
     group: list[tuple[str, Artifact]] = []
     for item in taken:
-        if group and sum(a.size_bytes for _, a in [*group, item]) > BESIDE_BYTES:
+        if group and sum(a.size_bytes for _, a in [*group, item]) > BIG_BYTES:
             yield group
             group = []
         group.append(item)
@@ -174,25 +195,18 @@ def _read(
     pens: PenDigits,
 ) -> Entrant:  # fmt: skip
     """The shares of the test set and of the pen digits that it reads as what they are."""
-    labels = list(manifest.labels or map(str, range(manifest.outputs[0].shape[-1] or 0)))
-    read = _share(session, manifest, labels, pens.pictures, pens.labels, pens.name)
+    read = _share(session, manifest, pens.pictures, pens.labels)
     accuracy = None
     if dataset is not None:
         pictures = as_input(dataset.x_test)
-        accuracy = _share(session, manifest, labels, pictures, dataset.y_test, dataset.name)
+        accuracy = _share(session, manifest, pictures, dataset.y_test)
     return replace(entrant, accuracy=accuracy, pens=read)
 
 
 def _share(
-    session: runtimes.Session, manifest: Manifest, labels: Sequence[str], pictures: np.ndarray,
-    truth: np.ndarray, name: str,
-) -> float:  # fmt: skip
-    known = {label: index for index, label in enumerate(labels)}
-    if not {str(label) for label in np.unique(truth)} <= set(known):
-        raise BadUsage(
-            f"{manifest.name}: {name} has labels {', '.join(map(str, np.unique(truth)))}, the "
-            f"model {', '.join(labels)}; evaluate it on its own data"
-        )
+    session: runtimes.Session, manifest: Manifest, pictures: np.ndarray, truth: np.ndarray
+) -> float:
+    labels = _labels(manifest)
     spec = manifest.inputs[0]
     fixed = spec.shape[0]
     size = fixed or BATCH

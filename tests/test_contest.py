@@ -6,6 +6,7 @@ import gzip
 import json
 import re
 import shutil
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,6 @@ from exporter import (
     shipping,
 )
 from exporter.contest import Contest, Entrant, with_document
-from exporter.errors import BadBundle
 
 ROOT = Path(__file__).parent.parent
 NAMES = ("mlp-128", "mlp-100-sigmoid")
@@ -249,12 +249,75 @@ def test_what_was_not_measured_is_said(
     assert found.choice() is not None  # by what is recorded
 
 
-def test_a_model_of_other_inputs_is_refused(tmp_path: Path) -> None:
+def test_a_model_of_other_inputs_is_left_out(tmp_path: Path) -> None:
     found = manifest.verify(ROOT / "models" / NAMES[0])
     text = found.to_json().replace("      28\n", "      27\n")
     other = manifest.Manifest.from_json(text)
-    with pytest.raises(BadBundle, match="28 × 28 numbers"):
-        measuring.measure({"other": (tmp_path, other)}, None, pens.stand_in())
+    bundles = {"other": (tmp_path, other), "usual": (tmp_path, found)}
+    kept, reasons = measuring.comparable(bundles, None, pens.stand_in())
+    assert set(kept) == {"usual"}
+    assert len(reasons) == 1
+    assert re.match("other: not compared: .*28 × 28 numbers", reasons[0])
+
+
+def test_a_model_of_other_labels_is_left_out(tmp_path: Path) -> None:
+    found = manifest.verify(ROOT / "models" / NAMES[0])
+    shoes = replace(found, labels=("shoe", *(found.labels or ())[1:]))
+    kept, [reason] = measuring.comparable({"shoes": (tmp_path, shoes)}, None, pens.stand_in())
+    assert not kept
+    assert "drawings of our own has labels 0, 1, 2" in reason
+
+
+@pytest.fixture
+def keras_alone(bundles: measuring.Bundles, tmp_path: Path) -> Path:
+    """A bundle that holds nothing but the Keras model."""
+    folder = Path(shutil.copytree(bundles[NAMES[0]][0], tmp_path / "keras-alone"))
+    found = manifest.verify(folder)
+    kept = tuple(a for a in found.artifacts if a.format == "keras")
+    alone = replace(found, name="keras-alone", artifacts=kept, parity=())
+    (folder / "manifest.json").write_text(alone.to_json(), encoding="utf-8")
+    for part in ("tfjs", "onnx", "report"):
+        shutil.rmtree(folder / part, ignore_errors=True)
+    return folder
+
+
+def test_what_cannot_be_compared_is_left_out_by_name(
+    bundles: measuring.Bundles, keras_alone: Path, tmp_path: Path, run_exporter: Any
+) -> None:
+    folders = [keras_alone, *(folder for folder, _ in bundles.values())]
+    options = ["--data", "digits", "-o", tmp_path / "out", "--runtimes", "onnxruntime", "--json"]
+    result = run_exporter("evaluate", *folders, *options)
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    assert {row["bundle"] for row in found["comparison"]["entrants"]} == set(NAMES)
+    assert found["comparison"]["missing"][0].startswith("keras-alone: not compared: no artefact")
+    assert "accuracy" in found["keras-alone"]
+    # Of two, one is too few: what was evaluated is shown all the same.
+    result = run_exporter("evaluate", *folders[:2], *options[:-1])
+    assert result.exit_code == 0, result.output
+    assert "keras-alone" in result.stdout
+    assert "two bundles or more that can be expected, 1 found" in result.stderr
+    assert not (keras_alone / "report").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "message"),
+    [
+        (["--pens", "mistyped.jsonl"], 3, "mistyped.jsonl: no such file of pen digits"),
+        (["--runtimes", "mistyped"], 2, "mistyped"),
+    ],
+)
+def test_what_is_mistyped_is_told_before_anything_is_evaluated(
+    bundles: measuring.Bundles, tmp_path: Path, run_exporter: Any, options: list[str], code: int,
+    message: str,
+) -> None:  # fmt: skip
+    folders = [folder for folder, _ in bundles.values()]
+    result = run_exporter(
+        "evaluate", *folders, "--data", "digits", "-o", tmp_path / "out", *options
+    )
+    assert result.exit_code == code
+    assert message in result.stderr
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_command_compares_and_leaves_its_measurements_in_report(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,7 +17,10 @@ from exporter.cli.shell import (
     progress,
     tables,
 )
-from exporter.errors import BadUsage, DataMissing
+from exporter.errors import BadUsage, DataMissing, ExporterError
+
+if TYPE_CHECKING:
+    from exporter.api import Evaluated
 
 
 @click.command(epilog="Example: exporter recipes --json")
@@ -123,38 +127,64 @@ def evaluate(
     """
     from exporter import api
 
-    bundles = len(paths) > 1 and all(path.is_dir() for path in paths)
-    if not bundles and (pens or runtimes):
+    several = len(paths) > 1 and all(path.is_dir() for path in paths)
+    if not several and (pens or runtimes):
         raise BadUsage("--pens and --runtimes: two bundles or more expected, to be compared")
-    contest = unread = None
+    names = _known_runtimes(runtimes)
+    # What is mistyped is told before anything takes its time.
+    asked = (api.open_bundles(paths), api.read_pens(pens)) if several else None
+    contest = unread = failed = None
     results: list[api.Evaluated] = []
     with progress("evaluating", as_json) as tell:
         try:
             results = api.evaluate(paths, data or "mnist", output, tell)
         except DataMissing as error:
             # Several bundles can be compared by what is recorded in them.
-            if data is not None or not bundles:
+            if data is not None or asked is None:
                 raise
             unread = error
-        if bundles:
-            contest = api.compare_bundles(paths, data, pens, listed(runtimes), tell)
+        if asked is not None:
+            try:
+                contest = api.compare_bundles(asked[0], data, asked[1], names, tell)
+            except ExporterError as error:
+                failed = error  # what was evaluated is shown before it is told
     document: dict[str, Any] = {r.name: r.evaluation.to_json() for r in results}
     page = None
     if contest is not None:
         from exporter import contest_page
 
-        page = contest_page.write(contest, (output or Path("out") / "evaluation") / "comparison")
-        document["comparison"] = contest.to_json() | {"page": str(page)}
+        folder = (output or Path("out") / "evaluation") / "comparison"
+        page = contest_page.write(contest, folder) if contest.entrants else None
+        document["comparison"] = contest.to_json() | {"page": page and str(page)}
     if as_json:
         print_json(document)
-        return
+    else:
+        _show_evaluated(results)
+        if contest is not None and page is not None:
+            click.echo()
+            tables().show_contest(contest)
+            click.echo(f"plot:     {page}")
+        elif contest is not None:
+            for line in contest.missing:
+                click.echo(line, err=True)
+        if unread is not None:
+            click.echo(f"not evaluated: {unread}", err=True)
+    if failed is not None:
+        raise failed
+
+
+def _known_runtimes(text: str | None) -> tuple[str, ...] | None:
+    """The names in a list, each of a runtime; None where none are given."""
+    from exporter import runtimes
+
+    names = listed(text)
+    for name in names or ():
+        runtimes.get(name)
+    return names
+
+
+def _show_evaluated(results: Sequence[Evaluated]) -> None:
     if results:
         tables().show_evaluations([(result.name, result.evaluation) for result in results])
     for result in results:
         click.echo(f"pictures: {result.page}")
-    if contest is not None:
-        click.echo()
-        tables().show_contest(contest)
-        click.echo(f"plot:     {page}")
-    if unread is not None:
-        click.echo(f"not evaluated: {unread}", err=True)
