@@ -11,7 +11,7 @@ import io
 import math
 import stat
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path, PurePosixPath
@@ -42,22 +42,31 @@ _NOT_FOR_MODELS = frozenset(
         "preprocessing", "saving", "tree", "utils", "visualization", "wrappers",
     )
 )  # fmt: skip
-"""Parts of Keras that read files, fetch or change settings; no layer of a model is in them."""
+"""Parts of Keras that read files, fetch or change settings; no public layer is in them."""
+_WITH_LAYERS = frozenset(("applications", "preprocessing"))
+"""Those where Keras keeps layers without a public name, which it saves under `keras.src`."""
+LARGEST_CONFIG = 40 << 20
+MOST_VALUES = 2_200_000
+"""A config may hold a matrix, word vectors for one, or a vocabulary."""
+IsLayer = Callable[[str, str], bool]
+"""Of a module of Keras and a name in it: whether that is a class of layers."""
 _left: ContextVar[int | None] = ContextVar("left", default=None)
 
 
-def judge(path: Path) -> int:
+def judge(path: Path, is_layer: IsLayer) -> int:
     """Check what the file declares; the number of weights that it holds.
 
     Args:
         path: A `.keras` or a Keras HDF5 file.
+        is_layer: Asked only of modules inside Keras where layers are beside what no model needs.
 
     Raises:
         BadModel: It declares what no model needs, names or links files outside of itself, or
             is damaged.
     """
     try:
-        return _of_archive(path) if path.suffix.lower() == ".keras" else _of_hdf5(path)
+        of = _of_archive if path.suffix.lower() == ".keras" else _of_hdf5
+        return of(path, is_layer)
     except _Refused as refused:
         raise BadModel(f"{path}: {refused}") from None
 
@@ -66,7 +75,7 @@ class _Refused(Exception):
     """Why, without the file's name."""
 
 
-def _of_archive(path: Path) -> int:
+def _of_archive(path: Path, is_layer: IsLayer) -> int:
     size = path.stat().st_size
     try:
         with zipfile.ZipFile(path) as archive:
@@ -75,12 +84,12 @@ def _of_archive(path: Path) -> int:
                 if name not in members:
                     raise _Refused(f"not a model that Keras can load: no {name} in it")
             config = members[CONFIG]
-            if config.file_size > json_text.LARGEST:
+            if config.file_size > LARGEST_CONFIG:
                 raise _Refused(
-                    f"{CONFIG}: at most {json_text.LARGEST:,} bytes expected, "
+                    f"{CONFIG}: at most {LARGEST_CONFIG:,} bytes expected, "
                     f"{config.file_size:,} declared"
                 )
-            _check_config(archive.read(config), CONFIG)
+            _check_config(archive.read(config), CONFIG, is_layer)
             weights = members[WEIGHTS]
             if weights.compress_type == zipfile.ZIP_STORED:
                 with archive.open(weights) as stream:
@@ -147,10 +156,10 @@ def _check_member(info: zipfile.ZipInfo, size: int) -> None:
         )
 
 
-def _check_config(data: bytes | str, name: str) -> None:
+def _check_config(data: bytes | str, name: str, is_layer: IsLayer) -> None:
     """Refuse what is more than any model's, before anything is built of it."""
     try:
-        document = json_text.parse(data, plain=False)
+        document = json_text.parse(data, largest=LARGEST_CONFIG, values=MOST_VALUES, plain=False)
     except json_text.BadText as error:
         raise _Refused(f"{name}: {error}") from None
     if not isinstance(document, dict):
@@ -159,40 +168,42 @@ def _check_config(data: bytes | str, name: str) -> None:
     while waiting:
         value = waiting.pop()
         if isinstance(value, dict):
-            _check_reference(value, name)
+            _check_reference(value, name, is_layer)
             waiting += value.values()
         elif isinstance(value, list):
             waiting += [part for part in value if isinstance(part, (dict, list))]
 
 
-def _check_reference(value: dict[str, Any], name: str) -> None:
+def _check_reference(value: dict[str, Any], name: str, is_layer: IsLayer) -> None:
     """Refuse what Keras would look up outside of what models are made of."""
     module = value.get("module")
     if not isinstance(module, str) or "class_name" not in value:
         return
     parts = module.replace(".api.", ".").replace(".src.", ".").split(".")
-    if parts[0] == "keras" and not _NOT_FOR_MODELS.isdisjoint(parts):
+    alien = _NOT_FOR_MODELS.intersection(parts)
+    if parts[0] == "keras" and alien:
         wanted = value["config"] if isinstance(value.get("config"), str) else value["class_name"]
+        inside = module.startswith("keras.src.") and alien <= _WITH_LAYERS
+        if inside and isinstance(wanted, str) and is_layer(module, wanted):
+            return
         raise _Refused(f"{name}: {module}.{wanted} is no part of a model; a layer expected")
 
 
-def _of_hdf5(path: Path) -> int:
+def _of_hdf5(path: Path, is_layer: IsLayer) -> int:
     with open(path, "rb") as stream:
-        return _weights_in(stream, legacy=True)
+        return _weights_in(stream, is_layer)
 
 
-def _weights_in(stream: IO[bytes], legacy: bool = False) -> int:
+def _weights_in(stream: IO[bytes], is_layer: IsLayer | None = None) -> int:
     """The numbers in all datasets of an HDF5 file that links nothing and declares no bomb."""
     h5py = _h5py()
     try:
         with h5py.File(stream, "r") as file:
-            if legacy and "model_config" in file.attrs:
+            if is_layer and "model_config" in file.attrs:
                 _check_attributes(file, "/")
                 config = file.attrs["model_config"]
                 config = config if isinstance(config, (str, bytes)) else bytes(config)
-                if len(config) > json_text.LARGEST:
-                    raise _Refused(f"model_config: at most {json_text.LARGEST:,} bytes expected")
-                _check_config(config, "model_config")
+                _check_config(config, "model_config", is_layer)
             return _count(h5py, file)
     except (_Refused, MemoryError):
         raise
@@ -250,9 +261,9 @@ def _check_attributes(item: Any, where: str) -> None:
     h5py = _h5py()
     for name in item.attrs:
         size = h5py.h5a.get_info(item.id, name.encode()).data_size
-        if size > json_text.LARGEST:
+        if size > LARGEST_CONFIG:
             raise _Refused(
-                f"weights: {where}: attribute {name!r}: at most {json_text.LARGEST:,} bytes "
+                f"weights: {where}: attribute {name!r}: at most {LARGEST_CONFIG:,} bytes "
                 f"expected, {size:,} declared"
             )
 

@@ -20,6 +20,7 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -117,7 +118,7 @@ def load(
     """
     path = Path(path)
     _check_kind(path)
-    held = declared.judge(path)
+    held = declared.judge(path, _is_layer)
     keras = import_keras()
     known, agreed = _trusted.get()
     objects = {**known, **(custom_objects or {})}
@@ -137,6 +138,16 @@ def load(
         )
     _check_numbers(path, model)
     return model
+
+
+def _is_layer(module: str, name: str) -> bool:
+    """Whether a module inside Keras defines a class of layers by that name."""
+    layer = import_keras().layers.Layer
+    try:
+        found = vars(import_module(module)).get(name)
+    except ImportError:
+        return False
+    return isinstance(found, type) and issubclass(found, layer)
 
 
 @contextmanager

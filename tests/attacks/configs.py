@@ -31,6 +31,15 @@ IN_KERAS = (
 )  # fmt: skip
 """CVE-2025-8747, -9906, -12060 and -12638: what Keras itself brings and no model needs."""
 
+BESIDE_LAYERS = (
+    "keras.src.applications.convnext.ConvNeXtTiny", "keras.src.applications.convnext.file_utils",
+    "keras.src.applications.convnext.LayerScale.call", "keras.src.applications.nowhere.LayerScale",
+    "keras.src.applications.imagenet_utils.file_utils.get_file",
+    "keras.src.utils.torch_utils.TorchModuleWrapper", "keras.src.utils.jax_layer.JaxLayer",
+    "keras.src.layers.preprocessing.feature_space.saving_lib", "keras.applications.convnext.x",
+)  # fmt: skip
+"""In the modules of Keras that hold layers without a public name, or layers that run code."""
+
 
 def _advisory(path: str) -> str:
     """The number of what the function is an instance of."""
@@ -112,6 +121,10 @@ def _code_attacks() -> Iterator[tuple[str, Any]]:
     for path in ELSEWHERE[:4]:
         yield f"initializer {path}", with_argument("kernel_initializer", function(path))
         yield f"regularizer {path}", with_argument("kernel_regularizer", function(path))
+    for path in BESIDE_LAYERS:
+        module, _, name = path.rpartition(".")
+        yield f"layer {path}", with_layer(name, {}, module)
+        yield f"activation {path}", with_argument("activation", function(path))
     wrapped = {"module": base64.b64encode(b"\x80\x04.").decode()}
     yield "TorchModuleWrapper with a pickle", with_layer("TorchModuleWrapper", wrapped)
     for name in ("FlaxLayer", "JaxLayer"):
@@ -123,9 +136,16 @@ def _file_attacks() -> Iterator[tuple[str, Any]]:
         for name in ("StringLookup", "IntegerLookup", "TextVectorization"):
             given = {"vocabulary": place, "max_tokens": None}
             yield f"CVE-2025-12058: {name} of {place}", with_layer(name, given)
+        given = {"vocabulary": place, "max_tokens": None, "num_oov_indices": 1, "mask_token": None,
+                 "oov_token": "[UNK]", "vocabulary_dtype": "string"}  # fmt: skip
+        module = "keras.src.layers.preprocessing.index_lookup"
+        yield f"CVE-2025-12058: IndexLookup of {place}", with_layer("IndexLookup", given, module)
     for place in ("/tmp/model", "http://127.0.0.1:9/model", "gs://bucket/model"):
         given = {"filepath": place, "call_endpoint": "serve"}
         yield f"CVE-2026-1462: TFSMLayer of {place}", with_layer("TFSMLayer", given)
+        module = "keras.src.export.tfsm_layer"
+        what = f"CVE-2026-1462: TFSMLayer of {place}, by its module"
+        yield what, with_layer("TFSMLayer", given, module)
 
 
 def _large_attacks() -> Iterator[tuple[str, Any]]:
