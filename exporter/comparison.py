@@ -1,8 +1,8 @@
 """Runs every artefact of a bundle in every runtime at hand, and has the answers judged.
 
 Owns the order of work, and what runs beside what; one runtime is `exporter.bench`'s. May import
-bench, runtimes, formats, golden, source, activations, schedule, judgement, parity, gates, manifest
-and errors.
+bench, runtimes, formats, golden, source, activations, schedule, judgement, parity, gates, manifest,
+sizes and errors.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from exporter.manifest import Artifact, Manifest
 from exporter.parity import ParityReport, Row, Samples
 from exporter.samples import answers as keras_answers
 from exporter.samples import stored_answers
+from exporter.sizes import BIG_BYTES
 
 if TYPE_CHECKING:
     from exporter.golden import Golden
@@ -40,8 +41,6 @@ it counts: two dozen times some seconds."""
 
 PIECE = 1 << 24
 """Bytes of a weight that are compared at once."""
-BIG_BYTES = 64_000_000
-"""Larger artefacts run one after another: a browser and Node would each hold one of them."""
 
 _DESCRIBED = ("inputs", "outputs", "labels", "preprocessing")
 """What manifest and source both say, under the same names."""
@@ -169,6 +168,7 @@ def run_all(benches: Benches, started: ExitStack) -> list[Row]:
 
 def _fit_beside_each_other(benches: Benches) -> bool:
     largest = max(_largest_bytes(mine) for _, mine in benches)
+    # A browser and Node would each hold it.
     return (os.cpu_count() or 1) > 1 and largest <= BIG_BYTES
 
 

@@ -1,7 +1,7 @@
 """The runtimes of the browser in Node: the player's own built modules, as a page loads them.
 
 Owns the Node process and the frames that go to and from it (`exporter/player/node/host.js` is the
-other end and describes them). May import what a runtime may: manifest and errors.
+other end and describes them). May import what a runtime may: manifest, sizes and errors.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import numpy as np
 from exporter.errors import PackageMissing, RuntimeCrashed, UnsupportedModel
 from exporter.manifest import Artifact, Manifest
 from exporter.runtimes import Engine, Runtime, Session
+from exporter.sizes import BIG_BYTES
 
 DIST = Path(__file__).parent.parent / "player" / "dist"
 HOST = DIST / "node" / "host.js"
@@ -33,9 +34,6 @@ ENDING_SECONDS = 5.0
 """How long a process whose output has ended may take to end itself."""
 
 ERROR_CHARACTERS = 600
-
-FRESH_BYTES = 64_000_000
-"""A larger artefact gets a process of its own: V8 keeps the memory of those before it."""
 
 STDERR_BYTES = 2000
 """How much of what the process printed goes into an error."""
@@ -238,7 +236,8 @@ class NodeEngine(Engine):
         """See `Engine.open`; files are read and verified by the player."""
         self._sessions = [session for session in self._sessions if not session.closed]
         size_bytes = sum(file.size_bytes for file in artifact.files)
-        if not self._process.alive or (size_bytes > FRESH_BYTES and not self._sessions):
+        # V8 keeps the memory of the models before it.
+        if not self._process.alive or (size_bytes > BIG_BYTES and not self._sessions):
             self._process.close()
             self._process = NodeProcess()
             self._sessions = []

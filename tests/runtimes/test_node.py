@@ -51,7 +51,7 @@ def test_one_process_serves_several_artefacts_on_several_backends(
 def test_a_large_artefact_gets_a_process_of_its_own_where_no_other_is_open(
     engine: NodeEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(node, "FRESH_BYTES", 10)
+    monkeypatch.setattr(node, "BIG_BYTES", 10)
     manifest, artifact = handmade.write(tmp_path, "tfjs-layers")
     first, second = (engine.open(tmp_path, manifest, artifact, "cpu") for _ in range(2))
     pid = _pid(engine)
