@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import mmap
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from exporter.errors import BadBundle
 LARGEST_TOPOLOGY = 64 << 20
 MOST_VALUES = 4_000_000
 MOST_NUMBERS = 1 << 40
+MOST_AXES = 64
 _TFJS_BYTES = {
     "float32": 4, "int32": 4, "bool": 1, "complex64": 8,
     "float16": 2, "uint16": 2, "uint8": 1,
@@ -62,7 +64,7 @@ def check_tfjs(path: Path, beside: Mapping[str, int]) -> None:
             named += _check_group(group, f"weightsManifest[{i}].", beside)
     except (json_text.BadText, _Wrong) as error:
         raise BadBundle(f"{path}: {error}; export it again") from None
-    if doubled := sorted({name for name in named if named.count(name) > 1}):
+    if doubled := sorted(name for name, count in Counter(named).items() if count > 1):
         raise BadBundle(f"{path}: shard {doubled[0]!r} is named twice; export it again")
     if left := sorted(set(beside) - set(named)):
         raise BadBundle(f"{path}: does not name {', '.join(left)}; export it again")
@@ -93,9 +95,7 @@ def _weight_bytes(weight: Any, place: str) -> tuple[int, bool]:
     shape = _list(weight, "shape", place + ".")
     if not all(type(size) is int and size >= 0 for size in shape):
         raise _Wrong(f"{place}.shape: sizes expected, {str(shape)[:80]} found")
-    count = math.prod(shape)
-    if count > MOST_NUMBERS:
-        raise _Wrong(f"{place}.shape: at most {MOST_NUMBERS:,} numbers expected, {count:,} found")
+    count = _numbers(shape, f"{place}.shape")
     dtype = weight.get("dtype")
     if dtype == "string":
         return 4 * count, False
@@ -108,6 +108,20 @@ def _weight_bytes(weight: Any, place: str) -> tuple[int, bool]:
         dtype = quantization.get("dtype")
     _want(isinstance(dtype, str) and dtype in _TFJS_BYTES, f"{place}.dtype", "a dtype", dtype)
     return count * _TFJS_BYTES[str(dtype)], True
+
+
+def _numbers(shape: list[int], place: str) -> int:
+    """How many numbers are in a tensor; a shape may have many axes of many digits."""
+    if len(shape) > MOST_AXES:
+        raise _Wrong(f"{place}: at most {MOST_AXES} axes expected, {len(shape):,} found")
+    if 0 in shape:
+        return 0
+    count = 1
+    for size in shape:
+        count *= size
+        if count > MOST_NUMBERS:
+            raise _Wrong(f"{place}: at most {MOST_NUMBERS:,} numbers expected, more found")
+    return count
 
 
 def _list(document: Any, key: str, place: str) -> list[Any]:
@@ -158,19 +172,22 @@ def _check_messages(data: mmap.mmap) -> None:
 
 
 def _check_tensor(data: mmap.mmap, start: int, end: int) -> None:
-    count, kind, raw = 1, 0, None
+    sizes: list[int] = []
+    kind, raw = 0, None
     for field, wire, first, last in _fields(data, start, end):
-        if field == _EXTERNAL_DATA or (field == _DATA_LOCATION and first):
+        if field == _EXTERNAL_DATA or (field == _DATA_LOCATION and (wire != 0 or first)):
             raise _Wrong("weights in another file (external data); all inside expected")
         if field == _DATA_TYPE and wire == 0:
+            if first >> 32:
+                raise _Wrong("an ONNX model expected, a tensor of no data type found")
             kind = first
         elif field == _RAW_DATA and wire == 2:
             raw = last - first
         elif field == _DIMS:
-            sizes = [first] if wire == 0 else _packed(data, first, last)
-            count *= math.prod(sizes)
-            if count > MOST_NUMBERS:  # a negative size is a huge one here
-                raise _Wrong(f"a tensor of at most {MOST_NUMBERS:,} numbers expected, more found")
+            sizes += [first] if wire == 0 else _packed(data, first, last)
+            if len(sizes) > MOST_AXES:
+                raise _Wrong(f"a tensor: at most {MOST_AXES} axes expected, more found")
+    count = _numbers(sizes, "a tensor")  # a negative size is a huge one here
     bits = _ONNX_BITS.get(kind)
     if raw is not None and bits and raw != (count * bits + 7) // 8:
         expected = (count * bits + 7) // 8
@@ -185,6 +202,8 @@ def _fields(data: mmap.mmap, start: int, end: int) -> Iterator[tuple[int, int, i
     while position < end:
         key, position = _varint(data, position, end)
         field, wire = key >> 3, key & 7
+        if not field or key >> 32:  # protobuf reads the lower 32 bits alone
+            raise _Wrong("an ONNX model expected, a field of no number found")
         if wire == 0:
             value, position = _varint(data, position, end)
             yield field, wire, value, position
@@ -203,7 +222,7 @@ def _fields(data: mmap.mmap, start: int, end: int) -> Iterator[tuple[int, int, i
 
 def _packed(data: mmap.mmap, start: int, end: int) -> list[int]:
     values, position = [], start
-    while position < end:
+    while position < end and len(values) <= MOST_AXES:
         value, position = _varint(data, position, end)
         values.append(value)
     return values
@@ -217,6 +236,8 @@ def _varint(data: mmap.mmap, position: int, end: int) -> tuple[int, int]:
         byte = data[position]
         position += 1
         value |= (byte & 0x7F) << shift
+        if value >> 64:
+            raise _Wrong("an ONNX model expected, a number of more than 64 bits found")
         if byte < 0x80:
             return value, position
     raise _Wrong("a whole ONNX model expected, a cut or damaged one found")

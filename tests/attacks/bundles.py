@@ -161,6 +161,14 @@ def _topologies() -> Iterator[tuple[str, Any]]:
         yield f"names {path!a}", topology(paths=[path])
     weight = {"name": "w", "shape": [784, 10], "dtype": "float32"}
     yield "names a shard twice", topology(paths=["group1-shard1of1.bin"] * 2, weights=[weight] * 2)
+    many = {**weight, "shape": [7840 * 100_000]}
+    yield "names a shard 100,000 times", topology(paths=[SHARD.split("/")[-1]] * 100_000,
+                                                  weights=[many])  # fmt: skip
+    yield "a weight of 300,000 axes", topology(weights=[{**weight, "shape": [9] * 300_000}])
+    yield "a weight of 300,000 axes of 0", topology(weights=[{**weight, "shape": [0] * 300_000}])
+    huge = [int("9" * 4000)] * 250
+    yield "a weight of axes of 4,000 digits", topology(weights=[{**weight, "shape": huge}])
+    yield "20,000 weights more than are stored", topology(weights=[weight] * 20_000)
     document = topology()
     document["weightsManifest"] *= 2
     yield "two groups of one shard", document
@@ -272,6 +280,23 @@ def _models() -> Iterator[tuple[str, Callable[[], bytes]]]:
             f"cut at {percent} %",
             lambda p=percent: (data := good_onnx())[: len(data) * p // 100] or b"\x08",
         )
+    for kind, field, path in _paths():
+        for high in (0, 1):
+            what = f"external data below field {field} of a {kind}"
+            yield what + (" and 2^32" if high else ""), lambda p=path, h=high: _below(p, h)
+    for what, tensor in {
+        "external data under 2^32 and its number": _field(13, b"evil", high=1),
+        "a place under 2^32 and its number": _varint(1 << 32 | 14 << 3) + b"\x01",
+        "a place of 2^32": b"\x70" + _varint(1 << 32),
+        "a place that is a text": _field(14, b"\x01"),
+        "a field of number 0": _field(0, b"evil"),
+        "a number of 70 bits": b"\x10" + b"\xff" * 9 + b"\x7f",
+        "a data type of 2^32 + 1": b"\x10" + _varint(1 << 32 | 1),
+        "300,000 axes": _field(1, b"\x09" * 300_000) + b"\x10\x01",
+        "300,000 axes of 0": _field(1, b"\x00" * 300_000) + b"\x10\x01",
+        "300,000 axes, one by one": b"\x08\x09" * 300_000 + b"\x10\x01",
+    }.items():
+        yield what, lambda t=tensor: good_onnx() + _field(7, _field(5, t))
     yield "text", lambda: b"This is no model. " * 20
     yield "one byte", lambda: b"\x08"
     yield "no graph", lambda: b"\x08\x08"
@@ -301,6 +326,38 @@ def _varint(value: int) -> bytes:
         parts.append(value & 127 | 128)
         value >>= 7
     return bytes([*parts, value])
+
+
+def _field(number: int, body: bytes, *, high: int = 0) -> bytes:
+    """A field of bytes; `high` are bits of its tag that protobuf does not look at."""
+    return _varint(high << 32 | number << 3 | 2) + _varint(len(body)) + body
+
+
+def _paths() -> Iterator[tuple[str, int, list[tuple[int, bool]]]]:
+    """For each field where a tensor may lie: the fields from the model through it to a tensor."""
+    from exporter.contents import _PLACES
+
+    to = {"model": list[int]()}
+    waiting = ["model"]
+    while waiting:
+        kind = waiting.pop(0)
+        for field, inner in _PLACES[kind].items():
+            if inner not in to:
+                to[inner] = [*to[kind], field]
+                waiting += [inner] if inner in _PLACES else []
+    on = {"tensor": [], "sparse": [1], "attribute": [5], "graph": [5], "node": [5, 5],
+          "training": [1, 5], "function": [11, 5]}  # fmt: skip
+    for kind, fields in _PLACES.items():
+        for field, inner in fields.items():
+            before, after = [(one, False) for one in to[kind]], [(one, False) for one in on[inner]]
+            yield kind, field, [*before, (field, True), *after]
+
+
+def _below(path: list[tuple[int, bool]], high: int) -> bytes:
+    data = _field(13, _field(1, b"location") + _field(2, b"/etc/passwd")) + b"\x70\x01"
+    for field, marked in reversed(path):
+        data = _field(field, data, high=high if marked else 0)
+    return good_onnx() + data
 
 
 def _links() -> Iterator[tuple[str, Make]]:

@@ -19,6 +19,8 @@ from tests.attacks.cases import Attack
 
 CASES = cases.every()
 MOST_BYTES = 200 << 20
+MOST_CPU_S = 2.0
+"""A tenth of it is usual; what grows with the square of a file's size takes far more."""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -65,6 +67,7 @@ def test_a_hostile_file_is_refused(attack: Attack, tmp_path: Path) -> None:
     watched = sandbox.run(arguments, tmp_path)
     assert watched.complaints == []
     assert watched.more_bytes < MOST_BYTES
+    assert watched.seconds < MOST_CPU_S
 
 
 def test_what_nothing_is_wrong_with_is_taken(tmp_path: Path) -> None:
