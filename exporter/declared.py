@@ -27,13 +27,15 @@ MOST_OBJECTS = 1_000_000
 LARGEST_EXPANSION = 100
 """Declared over stored bytes. Keras stores its members as they are; deflate alone reaches 1,032."""
 FREE_EXPANSION = 1 << 20
-"""Below this many declared bytes expansion does no harm."""
+"""Below this many declared bytes, in the whole file, expansion does no harm."""
 LARGEST_DEFLATED = 64 << 20
-"""Weights that somebody has compressed are read whole."""
+"""Weights that somebody has compressed are read whole; so are all members beside them together."""
 SPARE_WEIGHTS = 8 << 20
 """A model may create this many more than its file holds: states of stateful layers, seeds."""
 FEWEST_STORED = 4
 """A layer may keep as little as a quarter of its weights: packed integers."""
+_COMPRESSING = {1, 4, 5, 6, 32000}
+"""deflate, szip, N-bit, scale-offset, LZF: one expands a little into much, two beyond any bound."""
 _BUILT_IN_FILTERS = {1, 2, 3, 4, 5, 6, 32000}
 """deflate to scale-offset, and LZF of h5py: any other makes HDF5 look for a library to load."""
 _NOT_FOR_MODELS = frozenset(
@@ -120,6 +122,16 @@ def _members(archive: zipfile.ZipFile, size: int) -> dict[str, zipfile.ZipInfo]:
         if info.filename in found:
             raise _Refused(f"member {info.filename!r} is there twice")
         found[info.filename] = info
+    total = sum(info.file_size for info in infos)
+    if total > max(FREE_EXPANSION, LARGEST_EXPANSION * size):
+        raise _Refused(f"a bomb: {total:,} bytes declared in an archive of {size:,}")
+    beside = [info for info in infos if info.compress_type and info.filename != WEIGHTS]
+    unpacked = sum(info.file_size for info in beside)
+    if unpacked > LARGEST_DEFLATED:
+        raise _Refused(
+            f"at most {LARGEST_DEFLATED:,} bytes compressed beside the weights expected, "
+            f"{unpacked:,} declared"
+        )
     end = 0
     for info in sorted(infos, key=lambda info: info.header_offset):
         if info.header_offset < end:
@@ -195,7 +207,10 @@ def _of_hdf5(path: Path, is_layer: IsLayer) -> int:
 
 
 def _weights_in(stream: IO[bytes], is_layer: IsLayer | None = None) -> int:
-    """The numbers in all datasets of an HDF5 file that links nothing and declares no bomb."""
+    """The numbers in all datasets of an HDF5 file that links nothing and declares no bomb.
+
+    A dataset counts for no more numbers than bytes of it are stored.
+    """
     h5py = _h5py()
     try:
         with h5py.File(stream, "r") as file:
@@ -212,7 +227,8 @@ def _weights_in(stream: IO[bytes], is_layer: IsLayer | None = None) -> int:
 
 
 def _count(h5py: ModuleType, file: Any) -> int:
-    total, objects = 0, 0
+    held, declared, stored, objects = 0, 0, 0, 0
+    size = file.id.get_filesize()
     waiting, seen = [("", file)], set()
     while waiting:
         place, group = waiting.pop()
@@ -233,28 +249,40 @@ def _count(h5py: ModuleType, file: Any) -> int:
             if isinstance(item, h5py.Group):
                 waiting.append((where, item))
             elif isinstance(item, h5py.Dataset):
-                total += _numbers(item, where)
+                count, asked, given = _numbers(item, where)
+                held += min(count, given)
+                declared += asked
+                stored += given
+                if stored > size:
+                    raise _Refused(f"weights: {where}: more bytes stored than the file has")
             else:
                 raise _Refused(f"weights: {where}: a dataset or a group expected")
-    return total
+    if declared > max(FREE_EXPANSION, LARGEST_EXPANSION * stored):
+        raise _Refused(f"weights: a bomb: {declared:,} bytes declared of {stored:,} stored")
+    return held
 
 
-def _numbers(dataset: Any, where: str) -> int:
+def _numbers(dataset: Any, where: str) -> tuple[int, int, int]:
+    """The numbers of a dataset, the bytes that reading it takes, and those that are stored."""
     if dataset.external or dataset.is_virtual:
         kind = "external" if dataset.external else "virtual"
         raise _Refused(f"weights: {where}: an {kind} dataset reads other files; none expected")
     plan = dataset.id.get_create_plist()
-    for index in range(plan.get_nfilters()):
-        number = plan.get_filter(index)[0]
+    filters = [plan.get_filter(index)[0] for index in range(plan.get_nfilters())]
+    if len(_COMPRESSING.intersection(filters)) > 1 or len(set(filters)) < len(filters):
+        raise _Refused(f"weights: {where}: compressed once expected, filters {filters} found")
+    for number in filters:
         if number not in _BUILT_IN_FILTERS:
             raise _Refused(f"weights: {where}: a filter of HDF5 itself expected, {number} found")
-    count = math.prod(dataset.shape or ())
-    declared, stored = count * dataset.dtype.itemsize, dataset.id.get_storage_size()
+    count = math.prod(dataset.shape) if dataset.shape is not None else 0
+    # HDF5 unpacks whole chunks, however small the dataset is.
+    unpacked = max(count, math.prod(dataset.chunks or ()))
+    declared, stored = unpacked * dataset.dtype.itemsize, dataset.id.get_storage_size()
     if declared > max(FREE_EXPANSION, LARGEST_EXPANSION * stored):
         raise _Refused(
             f"weights: {where}: a bomb: {declared:,} bytes declared of {stored:,} stored"
         )
-    return int(count)
+    return int(count), int(declared), int(stored)
 
 
 def _check_attributes(item: Any, where: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import random
 import struct
 import warnings
 import zipfile
@@ -168,6 +169,9 @@ def attacks() -> Iterator[tuple[str, Bytes]]:
                 pack(good_files() | {ASSET: b"/etc/passwd"}), ASSET, attributes=m << 16
             ),
         )
+    for noise in (0, 11_000):
+        what = f"80 members of 1 MiB, {noise:,} bytes of noise in each"
+        yield what, lambda n=noise: _many_members(80, n)
     yield "10,001 members", lambda: pack([(f"assets/{i}", b"") for i in range(10_001)])
     yield (
         "weights as NumPy archive",
@@ -182,6 +186,13 @@ def attacks() -> Iterator[tuple[str, Bytes]]:
         )
     for text, data in CONFIGS.items():
         yield f"config {text}", lambda d=data: with_config(d() if callable(d) else d)
+
+
+def _many_members(count: int, noise: int) -> bytes:
+    """None of them alone is too much."""
+    part = random.Random(1).randbytes(noise).ljust(MIB, b"\0")
+    files = [(f"assets/{i}", part) for i in range(count)]
+    return pack([*good_files().items(), *files], zipfile.ZIP_DEFLATED)
 
 
 def _overlapping(name: str) -> bytes:

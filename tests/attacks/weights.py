@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import math
+import struct
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -91,15 +92,56 @@ def _bomb(size: int, chunked: bool) -> Callable[[Any, str], Any]:
     return make
 
 
-def _filtered(number: int) -> Callable[[Any, str], Any]:
-    """A dataset of a filter that no HDF5 has, so that it would look for a library to load."""
+def _many(count: int, *, chunked: bool) -> Change:
+    """Each declares no more than does no harm."""
+
+    def change(file: Any) -> None:
+        options = {"chunks": (1 << 20,), "compression": "gzip"} if chunked else {}
+        for i in range(count):
+            file.create_dataset(f"spare{i}", (1 << 20,), "i1", **options)
+
+    return change
+
+
+def _one_chunk(chunks: tuple[int, int]) -> Callable[[Any, str], Any]:
+    """A small dataset in one large chunk; where it is not too large, that is written."""
+
+    def make(file: Any, place: str) -> None:
+        options = {"chunks": chunks, "compression": "gzip", "maxshape": (None, None)}
+        made = file.create_dataset(place, (4, 3), "f4", **options)
+        if math.prod(chunks) <= 1 << 24:
+            made[:] = 1.0
+
+    return make
+
+
+def _overlapping(data: bytes) -> bytes:
+    """40 datasets whose headers name the same stored bytes."""
+    places = list[int]()
+
+    def change(file: Any) -> None:
+        file["spare"] = np.ones(1 << 16, "i1")
+        file.flush()
+        places.append(file["spare"].id.get_offset())
+        for i in range(40):
+            file.create_dataset(f"spare{i}", (1 << 16,), "i1")
+
+    made = changed(data, change)
+    # Version 3, contiguous, an address, a size.
+    layout = b"\x03\x01%s" + struct.pack("<Q", 1 << 16)
+    return made.replace(layout % (b"\xff" * 8), layout % struct.pack("<Q", places[0]))
+
+
+def _filtered(*numbers: int) -> Callable[[Any, str], Any]:
+    """A dataset of filters; of one that no HDF5 has, it would look for a library to load."""
 
     def make(file: Any, place: str) -> None:
         import h5py
 
         plan = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
         plan.set_chunk((4, 3))
-        plan.set_filter(number, h5py.h5z.FLAG_OPTIONAL, ())
+        for number in numbers:
+            plan.set_filter(number, h5py.h5z.FLAG_OPTIONAL, ())
         group, _, name = place.rpartition("/")
         space = h5py.h5s.create_simple((4, 3))
         h5py.h5d.create(file[group].id, name.encode(), h5py.h5t.IEEE_F32LE, space, plan)
@@ -141,6 +183,11 @@ def _changes() -> Iterator[tuple[str, Change]]:
         for chunked in (True, False):
             kind = "compressed" if chunked else "never written"
             yield f"CVE-2026-0897: {size:,} bytes, {kind}", _replaced(_bomb(size, chunked))
+    yield "300 datasets of 1 MiB, never written", _many(300, chunked=False)
+    yield "300 datasets of 1 MiB, compressed", _many(300, chunked=True)
+    yield "a chunk of 64 MiB for 12 numbers", _replaced(_one_chunk((4, 1 << 22)))
+    yield "a chunk of 1 TiB for 12 numbers, never written", _replaced(_one_chunk((1 << 19, 511)))
+    yield "compressed twice", _replaced(_filtered(32000, 1))
     for number in (307, 32001, 32004, 32015, 40000):
         yield f"filter {number}", _replaced(_filtered(number))
     yield "NaN everywhere", _array(math.nan)
@@ -164,6 +211,12 @@ def attacks() -> Iterator[tuple[str, str, Callable[[], bytes]]]:
             lambda c=change: with_weights(changed(good_files()[WEIGHTS], c)),
         )
         yield f"{what}, .h5", "model.h5", lambda c=change: changed(good_hdf5(), c)
+    yield (
+        "41 datasets of the same bytes, .keras",
+        "model.keras",
+        lambda: with_weights(_overlapping(good_files()[WEIGHTS])),
+    )
+    yield "41 datasets of the same bytes, .h5", "model.h5", lambda: _overlapping(good_hdf5())
     for percent in (1, 10, 25, 50, 75, 99):
         yield (
             f"weights cut at {percent} %",
