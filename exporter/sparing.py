@@ -3,52 +3,89 @@
 Keras makes random weights first, then reads the whole file into memory, then each weight out of
 it: 3.5 times the model at the peak. Here variables have no value until the file gives them one,
 and HDF5 reads from within the archive: 1.5 times. Owns that, and variables that wait for a value
-(`waiting`). May import nothing of the project; Keras is imported inside the functions.
+(`waiting`). May import `exporter.sizes`; Keras is imported inside the functions.
 """
 
 from __future__ import annotations
 
 import io
 import struct
+import warnings
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from exporter.sizes import BIG_BYTES
 
 if TYPE_CHECKING:
     import keras
 
-LARGE_BYTES = 64_000_000
-"""A smaller file is read as Keras does it: nothing would be gained."""
 _WEIGHTS = "model.weights.h5"
+_PIECE = 1 << 20
 
 
-def load_model(path: Path, *, large_bytes: int = LARGE_BYTES, **options: Any) -> keras.Model:
+def load_model(path: Path, *, large_bytes: int = BIG_BYTES, **options: Any) -> keras.Model:
     """What `keras.saving.load_model` returns and raises, in less memory for a large file.
+
+    A large file that only Keras' own way can open is told by a warning: it needs the memory.
 
     Args:
         path: A `.keras` or `.h5` file.
         large_bytes: From which size of the file on.
         options: As `keras.saving.load_model` takes them.
+
+    Raises:
+        zipfile.BadZipFile: The weights are not those that were written, by their checksum.
     """
     import keras
 
-    if path.stat().st_size >= large_bytes and _is_stored(path):
-        # A layer that makes variables in its own way, or a bad file: Keras' own way takes the one,
-        # with the same weights, and has the right words for the other.
-        with suppress(Exception):
-            return _load_sparingly(path, options)
-    return keras.saving.load_model(path, **options)
+    _check_sum(path)
+    if path.stat().st_size < large_bytes or not _is_stored(path):
+        return keras.saving.load_model(path, **options)
+    try:
+        return _load_sparingly(path, options)
+    except (MemoryError, OSError):  # Keras' own way asks the same machine for more
+        raise
+    except Exception as error:  # a layer that makes variables in its own way raises nearly anything
+        reason = f"{type(error).__name__}: {error}"
+    # A bad file ends here, in Keras' words.
+    model = keras.saving.load_model(path, **options)
+    warnings.warn(
+        f"{path.name}: opened in Keras' own way, which takes 3.5 times its size of memory instead "
+        f"of 1.5; {' '.join(reason.split())[:300]}",
+        stacklevel=2,
+    )
+    return model
 
 
 def _is_stored(path: Path) -> bool:
     """Whether it is an archive whose weights are not compressed: those can be read anywhere."""
+    weights = _weights(path)
+    return weights is not None and weights.compress_type == zipfile.ZIP_STORED
+
+
+def _weights(path: Path) -> zipfile.ZipInfo | None:
     if not zipfile.is_zipfile(path):
-        return False
+        return None
     with zipfile.ZipFile(path) as archive:
         members = {member.filename: member for member in archive.infolist()}
-    return _WEIGHTS in members and members[_WEIGHTS].compress_type == zipfile.ZIP_STORED
+    return members.get(_WEIGHTS)
+
+
+def _check_sum(path: Path) -> None:
+    """Read the weights of an archive once to their end, which is where zipfile compares their sum.
+
+    Whoever jumps about in them, as HDF5 does here and in Keras' last resort, is told nothing.
+    """
+    weights = _weights(path)
+    if weights is None:
+        return
+    with zipfile.ZipFile(path) as archive, archive.open(_WEIGHTS) as stream:
+        size = sum(len(piece) for piece in iter(lambda: stream.read(_PIECE), b""))
+    if size != weights.file_size:
+        raise zipfile.BadZipFile(f"{_WEIGHTS}: {weights.file_size} bytes expected, {size} found")
 
 
 def _load_sparingly(path: Path, options: dict[str, Any]) -> keras.Model:

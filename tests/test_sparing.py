@@ -63,6 +63,22 @@ def test_keras_own_way_is_left_for_what_cannot_be_opened_so(tmp_path: Path) -> N
     assert not sparing._is_stored(tmp_path / "m.h5")
 
 
+@pytest.mark.parametrize("large_bytes", [1, 1 << 40])
+def test_a_weight_that_is_not_what_was_written_is_no_weight(
+    large_bytes: int, tmp_path: Path
+) -> None:
+    """One bit of it differs; HDF5 has no sum of its own, and the archive's is at its end."""
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    model.save(tmp_path / "m.keras")
+    content = bytearray((tmp_path / "m.keras").read_bytes())
+    kernel = np.asarray(model.get_weights()[0]).tobytes()
+    assert content.count(kernel) == 1
+    content[content.index(kernel)] ^= 1
+    (tmp_path / "m.keras").write_bytes(content)
+    with pytest.raises(zipfile.BadZipFile, match=r"CRC-32.*model\.weights\.h5"):
+        sparing.load_model(tmp_path / "m.keras", large_bytes=large_bytes, compile=False)
+
+
 class _MakesItsOwn(keras.layers.Layer):
     """A layer that makes a variable of an array, which no variable can wait for."""
 
@@ -82,5 +98,25 @@ def test_a_layer_that_makes_variables_in_its_own_way_is_opened_all_the_same(
     known = {"_MakesItsOwn": _MakesItsOwn}
     with pytest.raises(Exception, match="stateless scope"):
         sparing._load_sparingly(tmp_path / "m.keras", {"custom_objects": known})
-    found = sparing.load_model(tmp_path / "m.keras", large_bytes=1, custom_objects=known)
+    told = r"^m\.keras: opened in Keras' own way, .*3\.5 times.*stateless scope"
+    with pytest.warns(UserWarning, match=told):
+        found = sparing.load_model(tmp_path / "m.keras", large_bytes=1, custom_objects=known)
     np.testing.assert_array_equal(found.layers[-1].own.numpy(), [1.0, 2.0, 3.0])
+
+
+@pytest.mark.parametrize("fault", [MemoryError("no more"), OSError(5, "no disk")])
+def test_a_fault_of_the_machine_is_not_tried_again_with_more_memory(
+    fault: Exception, tmp_path: Path
+) -> None:
+    class Fails(keras.layers.Layer):
+        def build(self, shape: tuple[int | None, ...]) -> None:
+            built.append(shape)
+            raise fault
+
+    built: list[tuple[int | None, ...]] = []
+    start = keras.Input((3,))  # a Sequential would build its layers once more
+    keras.Model(start, _MakesItsOwn()(start)).save(tmp_path / "m.keras")
+    known = {"_MakesItsOwn": Fails}
+    with pytest.raises(type(fault), match=r"no more|no disk"):
+        sparing.load_model(tmp_path / "m.keras", large_bytes=1, custom_objects=known)
+    assert len(built) == 1

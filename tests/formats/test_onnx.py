@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ import tensorflow as tf
 from keras import layers
 from onnx import TensorProto, numpy_helper
 
-from exporter.errors import UnsupportedModel
+from exporter.errors import BadBundle, UnsupportedModel
 from exporter.formats import upstream_tf2onnx
 from exporter.formats.onnx import OnnxFormat
 from exporter.formats.onnx.file import Large, OnnxModel
@@ -156,6 +157,102 @@ def test_weights_are_keras_own_bit_for_bit_whatever_their_layout(make: Any, tmp_
     assert {"cnn": 7, "tiny": 4}[source.name] == len(found)
     for path, values in found.items():
         np.testing.assert_array_equal(values, expected[path])
+
+
+def _keras_variables(model: Any) -> Any:
+    return next(entry for entry in model.metadata_props if entry.key == "keras_variables")
+
+
+def _said(text: str) -> Callable[[Any], None]:
+    return lambda model: setattr(_keras_variables(model), "value", text)
+
+
+def _shorter(model: Any) -> None:
+    kernel = next(tensor for tensor in model.graph.initializer if len(tensor.dims) == 2)
+    kernel.raw_data = kernel.raw_data[:-4]
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (_said("{"), "path and order of axes by initializer expected"),
+        (_said("[]"), "path and order of axes by initializer expected"),
+        (_said('{"w": 1}'), "path and order of axes by initializer expected"),
+        (_said('{"none": ["a/b", [0]]}'), "an initializer 'none' expected, none found"),
+        (_shorter, "an ONNX model expected"),
+    ],
+)
+@pytest.mark.parametrize("later_bytes", [1 << 20, 100])
+def test_a_file_that_does_not_hold_what_it_says_is_no_bundle(
+    damage: Callable[[Any], None],
+    reason: str,
+    later_bytes: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Told while the weights are read, which is after the call."""
+    exported = FORMAT.export(_classifier(), "float32", tmp_path)
+    model = onnx.load(tmp_path / exported.path)
+    damage(model)
+    onnx.save(model, tmp_path / exported.path)
+    read = OnnxModel.read
+    monkeypatch.setattr(OnnxModel, "read", lambda path: read(path, later_bytes))
+    with pytest.raises(BadBundle, match=reason):
+        FORMAT.weights(tmp_path, exported.path)
+
+
+def _field(number: int, kind: int, value: bytes) -> bytes:
+    return bytes([number << 3 | kind]) + value
+
+
+def _tensor_of(*fields: bytes) -> bytes:
+    """A model of one initializer "w" of two float32, with further fields."""
+    own = (b"\x08\x02", b"\x10\x01", b"\x42\x01w")  # dims 2, data_type FLOAT, name
+    tensor = b"".join((*own, *fields))
+    graph = _field(5, 2, bytes([len(tensor)]) + tensor)
+    return _field(7, 2, bytes([len(graph)]) + graph)
+
+
+VALUES = np.array([1, 2], "<f4")
+RAW = _field(9, 2, b"\x08" + VALUES.tobytes())
+
+
+@pytest.mark.parametrize(
+    "unknown",
+    [
+        _field(15, 0, b"\xff\x01"), _field(15, 1, b"12345678"), _field(15, 5, b"\x48\x00\x00\x00"),
+        _field(15, 2, b"\x02\x4a\x08"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("is_before", [True, False])
+def test_fields_that_nobody_knows_are_passed_over(
+    unknown: bytes, is_before: bool, tmp_path: Path
+) -> None:
+    path = tmp_path / "m.onnx"
+    path.write_bytes(_tensor_of(*((unknown, RAW) if is_before else (RAW, unknown))))
+    model = OnnxModel.read(path, later_bytes=1)
+    assert list(model.large) == ["w"]
+    np.testing.assert_array_equal(model.values("w"), VALUES)
+    assert model.complete().graph.initializer[0].raw_data == VALUES.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("damaged", "reason"),
+    [
+        (_field(9, 2, b"\x09" + VALUES.tobytes()), "1 bytes more expected after byte"),
+        (_field(15, 1, b"1234"), "4 bytes more expected after byte"),
+        (_field(15, 3, b""), "a field of wire type 3 found"),
+        (_field(9, 2, b"\x04" + VALUES[:1].tobytes()), "8 bytes expected by its shape, 4 found"),
+        (b"", "values as raw bytes expected"),
+    ],
+)
+def test_an_initializer_that_goes_beyond_its_end_is_refused(
+    damaged: bytes, reason: str, tmp_path: Path
+) -> None:
+    # What follows in the file must not be taken for its values.
+    (tmp_path / "m.onnx").write_bytes(_tensor_of(damaged) + _field(2, 2, b"\x04name"))
+    with pytest.raises(ValueError, match=reason):
+        OnnxModel.read(tmp_path / "m.onnx", later_bytes=1)
 
 
 def test_initializers_bear_the_paths_of_variables(tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ class OnnxFormat(Format):
         """Initializers that hold a Keras variable, in Keras' own layout.
 
         Raises:
-            BadBundle: The file is no ONNX model, or was cut.
+            BadBundle: The file is no ONNX model, was cut, or does not hold what it says.
         """
         from google.protobuf.message import DecodeError
 
@@ -62,10 +62,10 @@ class OnnxFormat(Format):
         from exporter.formats.onnx.file import OnnxModel
 
         try:
-            model = OnnxModel.read(directory / path)
+            # Within: they are read one after the other, after the file was understood.
+            yield from read_variables(OnnxModel.read(directory / path))
         except (OSError, ValueError, DecodeError) as error:
             raise BadBundle(f"{directory / path}: an ONNX model expected; {error}") from None
-        return read_variables(model)
 
 
 def _prepare(source: Source, precision: str) -> Prepared:

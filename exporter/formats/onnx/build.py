@@ -68,10 +68,28 @@ def build(source: Source) -> OnnxModel:
 
 
 def read_variables(model: OnnxModel) -> Iterator[tuple[str, np.ndarray]]:
-    """The Keras variables that a written model holds, in Keras' own layout, with their paths."""
-    held = {entry.key: entry.value for entry in model.proto.metadata_props}
-    for name, (path, order) in json.loads(held.get(VARIABLES, "{}")).items():
-        values = model.values(name)
+    """The Keras variables that a written model holds, in Keras' own layout, with their paths.
+
+    Raises:
+        ValueError: What the model says of them is not what it holds.
+    """
+    entries = {entry.key: entry.value for entry in model.proto.metadata_props}
+    try:
+        held = json.loads(entries.get(VARIABLES, "{}"))
+        listed = [
+            (name, str(path), [int(i) for i in order]) for name, (path, order) in held.items()
+        ]
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(
+            f"metadata {VARIABLES!r}: path and order of axes by initializer expected; {error}"
+        ) from None
+    for name, path, order in listed:
+        try:
+            values = model.values(name)
+        except KeyError:
+            raise ValueError(
+                f"metadata {VARIABLES!r}: an initializer {name!r} expected, none found"
+            ) from None
         if values.dtype == np.float32:
             yield path, values.transpose(np.argsort(order))
 

@@ -7,6 +7,7 @@ https://protobuf.dev/programming-guides/encoding and onnx.proto3. May import not
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,7 +44,7 @@ class Large:
     @property
     def size_bytes(self) -> int:
         """Of the values in the file."""
-        return int(np.prod(self.shape, dtype=np.int64)) * np.dtype(self.dtype).itemsize
+        return math.prod(self.shape) * np.dtype(self.dtype).itemsize
 
 
 @dataclass
@@ -151,6 +152,29 @@ def _split(
     """A ModelProto or (in_graph) a GraphProto up to `end`, large initializers apart."""
     kept = bytearray()
     large: dict[str, Large] = {}
+    for start, number, kind, after in _fields(stream, end):
+        if kind == _BYTES and number == _MODEL_GRAPH and not in_graph:
+            inner, found = _split(stream, path, after, later_bytes, in_graph=True)
+            kept += _prefix(number, len(inner)) + inner
+            large |= found
+        elif (
+            in_graph
+            and (number, kind) == (_GRAPH_INITIALIZER, _BYTES)
+            and after - start > later_bytes
+        ):
+            name, weight = _left(stream, path, after)
+            large[name] = weight
+        else:
+            stream.seek(start)
+            kept += stream.read(after - start)
+    return bytes(kept), large
+
+
+def _fields(stream: IO[bytes], end: int) -> Iterator[tuple[int, int, int, int]]:
+    """Of each field up to `end`: where it starts, its number, its wire type and where it ends.
+
+    Whoever takes one finds the stream at its value, and may leave the stream anywhere.
+    """
     while stream.tell() < end:
         start = stream.tell()
         tag = _read_varint(stream)
@@ -167,18 +191,8 @@ def _split(
             raise ValueError(f"a field of wire type {kind} found at byte {start}")
         if after > end:
             raise ValueError(f"{after - end} bytes more expected after byte {end}")
-        if kind == _BYTES and number == _MODEL_GRAPH and not in_graph:
-            inner, found = _split(stream, path, after, later_bytes, in_graph=True)
-            kept += _prefix(number, len(inner)) + inner
-            large |= found
-        elif in_graph and number == _GRAPH_INITIALIZER and after - start > later_bytes:
-            name, weight = _left(stream, path, after)
-            large[name] = weight
-        else:
-            stream.seek(start)
-            kept += stream.read(after - start)
+        yield start, number, kind, after
         stream.seek(after)
-    return bytes(kept), large
 
 
 def _left(stream: IO[bytes], path: Path, end: int) -> tuple[str, Large]:
@@ -187,17 +201,12 @@ def _left(stream: IO[bytes], path: Path, end: int) -> tuple[str, Large]:
 
     header = bytearray()
     place = None
-    while stream.tell() < end:
-        start = stream.tell()
-        tag = _read_varint(stream)
-        size = _read_varint(stream)  # of a number its value
-        if tag == _TENSOR_RAW_DATA << 3 | _BYTES:
-            place = stream.tell(), size
-        after = stream.tell() + (size if tag & 7 == _BYTES else 0)
-        if place is None or after != sum(place):
+    for start, number, kind, after in _fields(stream, end):
+        if (number, kind) == (_TENSOR_RAW_DATA, _BYTES):
+            place = stream.tell(), after - stream.tell()
+        else:
             stream.seek(start)
             header += stream.read(after - start)
-        stream.seek(after)
     tensor = TensorProto.FromString(bytes(header))
     if place is None:
         raise ValueError(f"initializer {tensor.name!r}: values as raw bytes expected")
@@ -206,11 +215,16 @@ def _left(stream: IO[bytes], path: Path, end: int) -> tuple[str, Large]:
     shape = tuple(tensor.dims)
 
     def read() -> np.ndarray:
-        count = size_bytes // dtype.itemsize
         little = dtype.newbyteorder("<")
-        return np.fromfile(path, little, count, offset=offset).reshape(shape)
+        return np.fromfile(path, little, math.prod(shape), offset=offset).reshape(shape)
 
-    return tensor.name, Large(shape, dtype.name, read)
+    large = Large(shape, dtype.name, read)
+    if min(shape, default=0) < 0 or large.size_bytes != size_bytes:
+        raise ValueError(
+            f"initializer {tensor.name!r}: {large.size_bytes} bytes expected by its shape, "
+            f"{size_bytes} found"
+        )
+    return tensor.name, large
 
 
 def _read_varint(stream: IO[bytes]) -> int:
