@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests import benchmarks
 from tests.benchmarks import __main__ as command
-from tests.benchmarks import document, plots
-from tests.benchmarks.result import Contender, Goal, Result, machine
+from tests.benchmarks import document, plots, visits
+from tests.benchmarks.result import Contender, Goal, Result, machine, ratio
 from tests.benchmarks.turns import alternate, percentile, spend
 
 MADE_UP = Result(
@@ -26,6 +28,7 @@ MADE_UP = Result(
         Goal("theirs / ours", 4.93827, 5, least=True),
         Goal("ours, ms", 2.0, 2.0),
         Goal("nobody / ours", None, 1),
+        Goal("heavy imports", 2, 0),
     ),
     runs=3, plot="median, ms", notes=("A note.",), machine="a machine",
 )  # fmt: skip
@@ -68,11 +71,12 @@ def test_rows_import() -> None:
 
 
 def test_met_and_missed_follow_from_the_numbers() -> None:
-    assert [goal.met for goal in MADE_UP.goals] == [False, True, None]
+    assert [goal.met for goal in MADE_UP.goals] == [False, True, None, False]
     text = document.written({ROW: MADE_UP})
     assert "| theirs / ours | ≥ 5 | 4.94 | **missed**, 0.988 of the goal |" in text
     assert "| ours, ms | ≤ 2 | 2 | met |" in text
     assert "| nobody / ours | ≤ 1 |  | not measured |" in text
+    assert "| heavy imports | ≤ 0 | 2 | **missed** |" in text
     assert "| ours | 2 | 1,234,567 |" in text
     assert "| theirs | 9.88 |  |" in text
     assert "| nobody | not measured: it is not here |  |" in text
@@ -121,15 +125,48 @@ def test_percentiles_are_values_that_were_measured() -> None:
     assert percentile([7.0], 0.99) == 7.0
 
 
+def _spent_by_a_small_process(code: str) -> dict[str, float]:
+    """What `spend` says of a child of a process that holds next to nothing: see `Spent`."""
+    own = (
+        "import json, sys; from dataclasses import asdict; from tests.benchmarks.turns import "
+        "spend; print(json.dumps(asdict(spend([sys.executable, '-c', sys.argv[1]]))))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", own, code], cwd=document.DOCS.parent, capture_output=True,
+        text=True, check=True,
+    )  # fmt: skip
+    found: dict[str, float] = json.loads(done.stdout)
+    return found
+
+
+def test_a_quotient_of_nothing_is_not_measured() -> None:
+    assert ratio(3.0, 2.0) == 1.5
+    assert ratio(-1.0, 0.0) is None
+    assert ratio(-3.0, -2.0) is None
+    assert Goal("one / none", ratio(-3.0, -2.0), 1).met is None
+
+
 def test_a_process_is_measured_to_its_end_and_a_failure_is_told() -> None:
-    busy = "sum(range(10**7)); b'x' * (200 << 20)"
-    spent = spend([sys.executable, "-c", busy])
-    assert spent.wall_s > 0
-    assert spent.cpu_s > 0
-    assert spent.peak_mib > 200
+    lean, busy = (_spent_by_a_small_process(code) for code in ("0", "b'x' * (200 << 20)"))
+    assert lean["wall_s"] > 0
+    assert lean["cpu_s"] > 0
+    assert 190 < busy["peak_mib"] - lean["peak_mib"] < 230
     with pytest.raises(subprocess.CalledProcessError) as failed:
         spend([sys.executable, "-c", "import sys; sys.exit('no such thing')"])
     assert "no such thing" in failed.value.__notes__[0]
+
+
+def test_what_is_preloaded_is_a_journey_and_an_icon_is_none() -> None:
+    """The browser may call both "Other"."""
+    asked = [("/", "Document"), ("/weights.bin", "Other"), ("/favicon.ico", "Other")]
+    log: list[tuple[str, dict[str, Any]]] = []
+    for path, kind in asked:
+        request = {"url": f"http://127.0.0.1:1{path}"}
+        log += [
+            ("requestWillBeSent", {"requestId": path, "type": kind, "request": request}),
+            ("responseReceived", {"requestId": path}),
+        ]
+    assert visits.journeys(log) == (("/",), ("/weights.bin",))
 
 
 def test_the_machine_is_told_without_its_name() -> None:

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from tests.benchmarks import ROWS
-from tests.benchmarks.result import Contender, Goal, Result
+from tests.benchmarks.result import Contender, Goal, Result, ratio
 
 DOCS = Path(__file__).parents[2] / "docs"
 RESULTS = DOCS / "benchmarks.json"
@@ -125,7 +125,10 @@ def verdict(goal: Goal) -> str:
     if goal.met is None:
         return "not measured"
     assert goal.found is not None
-    return "met" if goal.met else f"**missed**, {number_text(goal.found / goal.limit)} of the goal"
+    if goal.met:
+        return "met"
+    share = ratio(goal.found, goal.limit)
+    return "**missed**" + ("" if share is None else f", {number_text(share)} of the goal")
 
 
 def text_of(row: str) -> tuple[str, str]:

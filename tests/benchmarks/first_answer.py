@@ -38,4 +38,6 @@ def measure() -> Result:
         Goal("ORT-web / ours", ratio(seconds[visits.ORT], ours), 15, least=True),
         Goal("round trips in series", contenders[0].figures[JOURNEYS], 3),
     )
-    return Result(contenders, goals, ROUNDS, plot=SECONDS)
+    longest = max(found[visits.OURS], key=lambda visit: visit.journeys)
+    chain = "; then ".join(", ".join(f"`{path}`" for path in paths) for paths in longest.chain)
+    return Result(contenders, goals, ROUNDS, plot=SECONDS, notes=(f"Ours asks for {chain}.",))

@@ -92,8 +92,8 @@ class Result:
 
 
 def ratio(above: float | None, below: float | None) -> float | None:
-    """Their quotient; None where one was not measured."""
-    return None if above is None or below is None else above / below
+    """Their quotient; None where one was not measured, or where nothing can be divided by it."""
+    return None if above is None or below is None or below <= 0 else above / below
 
 
 def machine() -> str:

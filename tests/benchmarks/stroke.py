@@ -18,7 +18,7 @@ from tests.benchmarks.result import Contender, Goal, Result
 from tests.benchmarks.turns import percentile, tell
 
 STROKES, MOVEMENTS, PAUSE_MS = 12, 40, 12
-FRAME_MS = 1000 / 60
+FRAME_MS = 16
 MEDIAN, P99, ANSWERS = "median, ms", "99th percentile, ms", "answers"
 ENTERED, PAINTED, HANDLED = (
     "movement to painted frame", "movement handled to painted frame", "movement handled to answer",

@@ -46,7 +46,14 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """What one whole process cost."""
+    """What one whole process cost.
+
+    Attributes:
+        wall_s: From its start to its end.
+        cpu_s: Processor's time in user and in kernel mode, with that of its children.
+        peak_mib: Of the largest process among it and its children. Linux hands a process the peak
+            of the one that starts it, so no figure is below what the benchmark itself holds.
+    """
 
     wall_s: float
     cpu_s: float

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -58,11 +59,13 @@ class Visit:
         seconds: Since the navigation began.
         received: Bytes on the wire, headers included, by path.
         journeys: Round trips in series: of each request, those that were answered before it began.
+        chain: Of each round trip the paths that were asked for in it.
     """
 
     seconds: float
     received: dict[str, int]
     journeys: int
+    chain: tuple[tuple[str, ...], ...]
 
 
 @contextmanager
@@ -92,7 +95,8 @@ def visit(browser: Browser, address: str, name: str) -> Visit:
     assert classes == 10
     seen = list(log)
     context.close()
-    return Visit(milliseconds / 1000, _received(seen), _journeys(seen))
+    chain = journeys(seen)
+    return Visit(milliseconds / 1000, _received(seen), len(chain), chain)
 
 
 def _received(log: list[tuple[str, dict[str, Any]]]) -> dict[str, int]:
@@ -111,15 +115,29 @@ def _received(log: list[tuple[str, dict[str, Any]]]) -> dict[str, int]:
     return {paths[key]: size for key, size in received.items() if size}
 
 
-def _journeys(log: list[tuple[str, dict[str, Any]]]) -> int:
-    """A request comes after those whose answers had begun when it was sent."""
+def journeys(log: Sequence[tuple[str, dict[str, Any]]]) -> tuple[tuple[str, ...], ...]:
+    """The paths asked for in each round trip.
+
+    A request comes after those whose answers had begun when it was sent. Icons, which browsers want
+    on their own account, and what is in the page itself are none. The type that the browser gives
+    a request says nothing: what is preloaded may be "Other".
+    """
     sent: dict[str, int] = {}
     answered: dict[str, int] = {}
+    chain: list[list[str]] = []
     for event, told in log:
         key = told["requestId"]
-        # An icon, which browsers want on their own account, is of type "Other".
-        if event == "requestWillBeSent" and told["type"] != "Other":
+        if event == "requestWillBeSent":
+            url = urlsplit(told["request"]["url"])
+            if url.scheme in ("data", "blob") or _ICON.search(url.path):
+                continue
             sent[key] = 1 + max(answered.values(), default=0)
+            if sent[key] > len(chain):
+                chain.append([])
+            chain[sent[key] - 1].append(url.path)
         elif event == "responseReceived" and key in sent:
             answered[key] = sent[key]
-    return max(sent.values())
+    return tuple(tuple(dict.fromkeys(paths)) for paths in chain)
+
+
+_ICON = re.compile(r"(favicon|icon)[^/]*\.(ico|png|svg)$")
