@@ -108,7 +108,9 @@ def _leaves(
 ) -> Iterator[tuple[tuple[str, ...], Any]]:
     for key, value in table.items():
         place = (*above, key)
-        if isinstance(value, Mapping) and value and not _KEYS & set(value):
+        # A layer may be named as a key of a range is: then a table stands below it.
+        tables = isinstance(value, Mapping) and any(isinstance(v, Mapping) for v in value.values())
+        if isinstance(value, Mapping) and value and (tables or not _KEYS & set(value)):
             yield from _leaves(value, place)
         else:
             yield place, value

@@ -66,7 +66,7 @@ def recipe_row(recipe: Recipe, bundle: Path) -> dict[str, Any]:
         "title": recipe.title,
         "layers": _layers(recipe),
         "loss": recipe.training.loss,
-        "published": recipe.published.figure,
+        "published": recipe.published.figure if recipe.published else "none",
         "shipped": figures,
     }
 

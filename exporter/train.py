@@ -92,7 +92,7 @@ def fit(
         BadUsage: A number is out of range, or the pictures do not fit the recipe.
     """
     recipe = adapt(recipe, epochs=epochs, batch_size=batch_size, seed=seed, published=published)
-    _check(recipe, dataset)
+    check(recipe, dataset)
     import keras
 
     keras.utils.set_random_seed(recipe.training.seed)
@@ -133,6 +133,11 @@ def adapt(
     """
     training, augmentation = recipe.training, recipe.augmentation
     if published:
+        if recipe.published is None:
+            raise BadUsage(
+                f"{recipe.path}: no table [published], so no schedule of a published text; leave "
+                "--published out"
+            )
         training = replace(
             training,
             epochs=recipe.published.epochs,
@@ -154,7 +159,12 @@ def adapt(
     return replace(recipe, training=training, augmentation=augmentation)
 
 
-def _check(recipe: Recipe, dataset: Dataset) -> None:
+def check(recipe: Recipe, dataset: Dataset) -> None:
+    """Complain where a recipe cannot be trained on these data.
+
+    Raises:
+        BadUsage: Its pictures have another shape, or there are fewer than a batch.
+    """
     if dataset.x_train.shape[1:] != recipe.input.shape:
         raise BadUsage(
             f"data set {dataset.name}: pictures of {recipe.input.shape} expected by recipe "

@@ -30,6 +30,8 @@ def line_of(told: Told) -> str:
     if told.accuracy is not None:
         where = "" if told.state == "complete" else f" after {told.epoch} of {told.epochs} epochs"
         how += f", {told.accuracy:.2%}{where}"
+    if told.reason:
+        how += f" ({told.reason})"
     best = told.best
     if told.state == "complete" and (best is None or (told.accuracy or 0.0) > best[1]):
         best = (told.number, told.accuracy or 0.0)
@@ -105,7 +107,7 @@ def show_tuning(outcome: Outcome) -> None:
     counts = outcome.counts
     console.print(
         f"trials:   {counts['complete']} complete, {counts['pruned']} pruned, "
-        f"{counts['given_up']} given up, {counts['running']} running elsewhere, "
+        f"{counts['given_up']} failed or given up, {counts['running']} running elsewhere, "
         f"{counts['waiting']} waiting; ended by {outcome.ended}",
         soft_wrap=True,
     )

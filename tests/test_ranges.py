@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from exporter import recipe
+from exporter import data, recipe
 from exporter.errors import BadRecipe
 from exporter.ranges import Range
 from exporter.tune import written
@@ -34,6 +35,14 @@ def test_ranges_are_read_in_the_order_of_the_file() -> None:
     assert units.ends == (8, 32)
     assert activation.ends == ("relu", "tanh")
     assert type(rotation.high) is float
+
+
+@pytest.mark.parametrize("name", ["low", "high", "step", "log", "choices"])
+def test_a_layer_may_be_named_as_a_key_of_a_range_is(name: str) -> None:
+    text = RECIPE.replace('name = "hidden"', f'name = "{name}"')
+    table = f"[tune]\nlayers.{name}.units = {{ low = 8, high = 32 }}\n"
+    [found] = recipe.parse(f"{text}\n{table}", Path("small.toml")).tune
+    assert found.place == ("layers", name, "units")
 
 
 def test_subtables_say_the_same() -> None:
@@ -101,4 +110,6 @@ def test_what_ships_can_be_searched_to_both_ends(name: str) -> None:
     assert known.tune, f"{name}: no [tune]"
     for found in known.tune:
         assert found.holds(known.value_at(found.place)), f"{name}: {found.name} lacks its own value"
-    written.check_ends(known, known.path.read_text(encoding="utf-8"))
+    blank = np.zeros((1000, 28, 28), np.uint8)
+    pictures = data.Dataset("blank", blank, blank[:, 0, 0], blank, blank[:, 0, 0])
+    written.check_ends(known, known.path.read_text(encoding="utf-8"), pictures)

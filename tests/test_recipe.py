@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter import recipe
-from exporter.errors import BadRecipe
+from exporter import recipe, train
+from exporter.errors import BadRecipe, BadUsage
 from exporter.toml_lines import locate
 
 TEXT = (recipe.RECIPES_FOLDER / "mlp-128-64.toml").read_text(encoding="utf-8")
@@ -56,6 +56,14 @@ def test_a_recipe_is_read_from_a_path(tmp_path: Path) -> None:
     path.write_text(TEXT, encoding="utf-8")
     loaded = recipe.load(path)
     assert (loaded.name, loaded.fingerprint) == ("own", recipe.load("mlp-128-64").fingerprint)
+
+
+def test_a_recipe_without_a_published_figure_is_one_but_for_its_schedule() -> None:
+    own = recipe.parse(TEXT.partition("[published]")[0], PATH)
+    assert own.published is None
+    assert train.adapt(own, epochs=3).training.epochs == 3
+    with pytest.raises(BadUsage, match=r"mine\.toml: no table \[published\]"):
+        train.adapt(own, published=True)
 
 
 def test_an_unknown_recipe_is_refused_with_the_known_names() -> None:

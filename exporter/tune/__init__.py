@@ -126,7 +126,7 @@ def run(
             f"{recipe.path}: no table [tune], so nothing to search over; see docs/tuning.md"
         )
     text = recipe.path.read_text(encoding="utf-8")
-    written.check_ends(recipe, text)
+    written.check_ends(recipe, text, dataset)
     search = Search(
         recipe, text, dataset, directory, trials, epochs, seed, on_told,
         study.open_study(

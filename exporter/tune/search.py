@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from exporter import data as datasets
 from exporter.data import Dataset
-from exporter.errors import BadUsage
+from exporter.errors import BadUsage, ExporterError, MachineFailed
 from exporter.ranges import Range
 from exporter.recipe import Recipe
 from exporter.tune import study, written
@@ -30,6 +30,10 @@ TRIALS_NAME = "trials.json"
 STARTED_BEFORE_PRUNING = 4
 """Trials that run to their end before the median of what they reached judges others."""
 
+MOST_FAILED = 3
+"""So many trials of a process that fail in a row end its search: it is not their values."""
+LONGEST_REASON = 300
+
 Values = dict[tuple[str, ...], Any]
 
 
@@ -39,12 +43,13 @@ class Told:
 
     Attributes:
         number: Of the trial, from 0.
-        state: "running", "complete", "pruned" or "given up".
+        state: "running", "complete", "pruned", "failed" or "given up".
         accuracy: On the held-out part; after the last epoch so far.
         epoch: How many are done.
         finished, wanted: Trials of the whole study.
         best: Number and accuracy of the best trial so far, or None.
         values: What the trial tries.
+        reason: Why it failed; "" otherwise.
     """
 
     number: int
@@ -56,6 +61,11 @@ class Told:
     wanted: int
     best: tuple[int, float] | None
     values: Mapping[str, Any]
+    reason: str = ""
+
+
+class _Failed(Exception):
+    """Training refused a trial's values, or the machine could not train them."""
 
 
 class _OutOfTime(Exception):
@@ -103,12 +113,19 @@ class Search:
         held = datasets.split(self.dataset.x_train, self.dataset.y_train)
         # A trial cannot look at the test set: it is not given it.
         blind = replace(self.dataset, x_test=held[2], y_test=held[3])
+        failed = 0
         try:
             while len(self.trials("COMPLETE", "PRUNED")) < self.wanted:
                 if self.deadline is not None and time.monotonic() >= self.deadline:
                     return "timeout"
-                self.study.optimize(lambda trial: self._objective(trial, blind), n_trials=1)
+                reason = self._try_one(blind)
                 _forget_models()
+                failed = failed + 1 if reason else 0
+                if failed == MOST_FAILED:
+                    raise MachineFailed(
+                        f"{self.recipe.name}: {failed} trials in a row failed, the last one: "
+                        f"{reason}; the study is kept"
+                    )
                 if self.best is not None:
                     with written.alone(self.directory):
                         self.write_recipe()
@@ -117,8 +134,33 @@ class Search:
             return "interrupted" if isinstance(stop, KeyboardInterrupt) else "timeout"
         return "trials"
 
+    def _try_one(self, blind: Dataset) -> str:
+        """One trial; returns why it failed, or ""."""
+        from optuna.exceptions import UpdateFinishedTrialError
+
+        numbers: list[int] = []
+        reasons: list[str] = []
+
+        def objective(trial: optuna.Trial) -> float:
+            numbers.append(trial.number)
+            try:
+                return self._objective(trial, blind)
+            except _Failed as error:
+                reasons.append(str(error))
+                raise
+
+        try:
+            self.study.optimize(objective, n_trials=1, catch=(_Failed,))
+        except (UpdateFinishedTrialError, ValueError):
+            # Optuna's words for: another process took this one for dead, and gave the trial up.
+            ended = {trial.number for trial in self.trials("FAIL")}
+            if not set(numbers) & ended:
+                raise
+        return reasons[0] if reasons else ""
+
     def _objective(self, trial: optuna.Trial, blind: Dataset) -> float:
         import optuna
+        import tensorflow as tf
 
         from exporter import train
 
@@ -128,7 +170,7 @@ class Search:
         named = {".".join(place): value for place, value in values.items()}
         reached: list[float] = []
 
-        def tell(state: str) -> None:
+        def tell(state: str, reason: str = "") -> None:
             best = self.best
             finished = len(self.trials("COMPLETE", "PRUNED")) + (state in ("complete", "pruned"))
             self.on_told(
@@ -136,6 +178,7 @@ class Search:
                     trial.number, state, reached[-1] if reached else None, len(reached),
                     self.epochs, finished, self.wanted,
                     None if best is None else (best.number, best.value or 0.0), named,
+                    reason,
                 )
             )  # fmt: skip
 
@@ -156,6 +199,11 @@ class Search:
         except optuna.TrialPruned:
             tell("pruned")
             raise
+        except (ExporterError, tf.errors.OpError, MemoryError) as error:
+            reason = " ".join(str(error).split())[:LONGEST_REASON] or type(error).__name__
+            trial.set_user_attr(study.REASON, reason)
+            tell("failed", reason)
+            raise _Failed(reason) from error
         except BaseException:
             tell("given up")
             raise
@@ -183,13 +231,11 @@ class Search:
         """The trial that was interrupted waits to be tried again."""
         mine = [t for t in self.trials("RUNNING", "FAIL")
                 if t.user_attrs.get(study.WORKER) == study.worker()]  # fmt: skip
-        if mine and mine[-1].number not in self._again():
+        if mine and study.is_interrupted(mine[-1]) and mine[-1].number not in self._again():
             study.give_up(self.study, mine[-1])
 
     def _again(self) -> set[int]:
-        """The trials whose values wait to be tried again, or were."""
-        every = self.study.get_trials(deepcopy=False)
-        return {trial.user_attrs["again"] for trial in every if "again" in trial.user_attrs}
+        return study.tried_again(self.study.get_trials(deepcopy=False))
 
     def trials(self, *states: str) -> list[optuna.trial.FrozenTrial]:
         """Those of all processes that are in one of these states."""
@@ -224,6 +270,7 @@ class Search:
                 "validation_accuracy": trial.value, "epochs": len(trial.intermediate_values),
                 "values": {".".join(k): v for k, v in self.values(trial).items()}
                 if len(trial.params) == len(self.recipe.tune) else dict(trial.params),
+                **{k: v for k, v in trial.user_attrs.items() if k == study.REASON},
             }
             for trial in self.study.get_trials(deepcopy=False)
         ]  # fmt: skip

@@ -14,6 +14,7 @@ import os
 import socket
 import time
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 FINGERPRINT = "search"
 WORKER = "worker"
+REASON = "reason"
+"""Of a trial that failed by itself: it is not tried again, as one that was interrupted is."""
+MACHINE_ID, BOOT_ID = Path("/etc/machine-id"), Path("/proc/sys/kernel/random/boot_id")
 HEARTBEAT_SECONDS = 60
 """In a database every process says so often that it lives; silent for two of them, it is dead."""
 NAMELESS_SECONDS = 60.0
@@ -75,18 +79,36 @@ def open_study(storage: str | Path, name: str, fingerprint: str) -> optuna.Study
     except ImportError as error:
         cause = error.__cause__ if isinstance(error.__cause__, ImportError) else error
         raise PackageMissing(
-            f"{storage}: the database's driver is not installed; pip install {cause.name}"
+            f"{_masked(storage)}: the database's driver is not installed; pip install {cause.name}"
         ) from None
     except Exception as error:  # every database's driver has errors of its own
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise BadUsage(f"{storage}: cannot be used as a study's storage: {first}") from error
+        shown = _masked(storage)
+        first = first.replace(str(storage), shown)
+        raise BadUsage(f"{shown}: cannot be used as a study's storage: {first}") from error
     if found != fingerprint:
         raise BadUsage(
-            f"study {name} in {storage}: searches something else (its recipe, ranges, data or "
-            "epochs are not these); name another folder with -o, or another --study"
+            f"study {name} in {_masked(storage)}: searches something else (its recipe, ranges, "
+            "data or epochs are not these); name another folder with -o, or another --study"
         )
     _free(study)
     return study
+
+
+def _masked(storage: str | Path) -> str:
+    """The storage as messages name it: without the password of a database."""
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    if "://" not in str(storage):
+        return str(storage)
+    try:
+        url = make_url(str(storage))
+    except ArgumentError:
+        return "…://…"  # anything may stand in what is no URL
+    secret = [key for key in url.query if "pass" in key.lower()]
+    url = url.update_query_dict(dict.fromkeys(secret, "***"))
+    return url.render_as_string(hide_password=True)
 
 
 def _storage(storage: str | Path) -> Any:
@@ -128,12 +150,26 @@ def _mend(journal: Path) -> None:
 
 
 def _free(study: optuna.Study) -> None:
-    """Give up the trials of processes that died on this machine, and have them tried again."""
-    from optuna.trial import TrialState
+    """Give up the trials of processes that died on this machine, and have them tried again.
 
-    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        if _is_dead(trial):
+    One that was interrupted has ended already; where its process died before it could have the
+    values tried again, this does.
+    """
+    every = study.get_trials(deepcopy=False)
+    again = tried_again(every)
+    for trial in every:
+        if is_interrupted(trial) and trial.number not in again and _is_dead(trial):
             give_up(study, trial)
+
+
+def is_interrupted(trial: FrozenTrial) -> bool:
+    """Whether a trial runs, or ended without a result and without a reason of its own."""
+    return trial.state.name in ("RUNNING", "FAIL") and REASON not in trial.user_attrs
+
+
+def tried_again(trials: Iterable[FrozenTrial]) -> set[int]:
+    """The numbers of those whose values wait to be tried again, or were."""
+    return {trial.user_attrs["again"] for trial in trials if "again" in trial.user_attrs}
 
 
 def give_up(study: optuna.Study, trial: FrozenTrial) -> None:
@@ -151,7 +187,16 @@ def give_up(study: optuna.Study, trial: FrozenTrial) -> None:
 
 def worker() -> str:
     """This process: its machine, its id and, where that is known, when it began."""
-    return f"{socket.gethostname()} {os.getpid()} {_began(os.getpid())}"
+    machine = f"{socket.gethostname()} {_id(MACHINE_ID)} {_id(BOOT_ID)}"
+    return f"{machine} {os.getpid()} {_began(os.getpid())}"
+
+
+def _id(path: Path) -> str:
+    """What the system calls this machine, or this run of it; "-" where it has no name for it."""
+    try:
+        return path.read_text(encoding="ascii").strip() or "-"
+    except FileNotFoundError:
+        return "-"
 
 
 def _is_dead(trial: FrozenTrial) -> bool:
@@ -159,8 +204,13 @@ def _is_dead(trial: FrozenTrial) -> bool:
     if named is None:
         begun = trial.datetime_start
         return begun is not None and time.time() - begun.timestamp() > NAMELESS_SECONDS
-    host, pid, began = named.split(" ")
-    return host == socket.gethostname() and began != _began(int(pid))
+    host, machine, boot, pid, began = named.split(" ")
+    # Machines that were cloned have one name; two that have no id are told apart by their boots.
+    if (host, machine) != (socket.gethostname(), _id(MACHINE_ID)):
+        return False
+    if boot != _id(BOOT_ID):
+        return machine != "-"
+    return began != _began(int(pid))
 
 
 def _began(pid: int) -> str:

@@ -1,7 +1,7 @@
 """A recipe's text with other values: what every trial trains, and the new recipe file.
 
-Comments and order stay as they are. May import `exporter.{ranges, recipe}`; tomlkit is imported
-inside.
+Comments and order stay as they are. May import `exporter.{train, data, ranges, recipe}`;
+tomlkit is imported inside.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from exporter import recipe as recipes
-from exporter.errors import BadRecipe, MachineFailed
+from exporter.data import Dataset
+from exporter.errors import BadRecipe, BadUsage, MachineFailed
 from exporter.ranges import Range
 from exporter.recipe import Recipe
 
@@ -93,23 +94,24 @@ def _change(document: Any, values: Mapping[tuple[str, ...], Any], *, told: bool 
             item.comment(f"{kept}; {was}" if kept else was)
 
 
-def check_ends(recipe: Recipe, text: str) -> None:
+def check_ends(recipe: Recipe, text: str, dataset: Dataset) -> None:
     """Build the model at both ends of every range, and with every choice, before any time is spent.
 
     Raises:
-        BadRecipe: The recipe or Keras refuses one; the message names file, line and range.
+        BadRecipe: The recipe, Keras or the data refuses one; file, line and range are named.
     """
-    from exporter import architecture
+    from exporter import architecture, train
 
     for found in recipe.tune:
         for value in found.ends:
             try:
                 tried = recipe_of(text, recipe.path, {found.place: value})
+                train.check(tried, dataset)
                 architecture.build(tried)
                 architecture.loss(tried)
                 rate = tried.training.optimizer_arguments["learning_rate"]
                 architecture.optimizer(tried, rate)
-            except BadRecipe as error:
+            except (BadRecipe, BadUsage) as error:
                 recipe.complain(("tune", *found.place), f"{value!r} cannot be trained: {error}")
 
 

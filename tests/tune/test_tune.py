@@ -20,7 +20,7 @@ import pytest
 from PIL import Image
 
 from exporter import data, evaluate, recipe, train, trained, tune
-from exporter.errors import AnswerIsNo, BadRecipe, BadUsage, PackageMissing
+from exporter.errors import AnswerIsNo, BadRecipe, BadUsage, MachineFailed, PackageMissing
 from exporter.tune import search, study
 from tests.tune.conftest import write_recipe
 
@@ -92,10 +92,14 @@ def test_the_recipes_own_values_come_first_and_the_best_is_no_worse(
     assert outcome.ended == "trials"
 
 
-def test_what_falls_behind_is_pruned(searched: Searched) -> None:
-    journal = str(searched.folder / "out" / tune.JOURNAL_NAME)
+def study_in(folder: Path) -> optuna.Study:
+    journal = str(folder / tune.JOURNAL_NAME)
     storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(journal))
-    trials = optuna.load_study(study_name="small", storage=storage).trials
+    return optuna.load_study(study_name="small", storage=storage)
+
+
+def test_what_falls_behind_is_pruned(searched: Searched) -> None:
+    trials = study_in(searched.folder / "out").trials
     pruned = [trial for trial in trials if trial.state.name == "PRUNED"]
     assert 0 < len(pruned) == searched.outcome.counts["pruned"]
     for trial in pruned:
@@ -249,6 +253,122 @@ def test_without_optuna_the_extra_is_named(
     assert "pip install 'keras-web-exporter[tune]'" in result.stderr
     with pytest.raises(PackageMissing):
         study.require()
+
+
+def test_a_trial_that_fails_is_told_and_the_search_goes_on(
+    copied: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import tensorflow as tf
+
+    faults: list[Exception] = [
+        BadUsage("no such thing"), tf.errors.ResourceExhaustedError(None, None, "no memory")
+    ]  # fmt: skip
+    told: list[tune.Told] = []
+    fit = train.fit
+
+    def failing(*arguments: Any, **options: Any) -> train.Trained:
+        if faults:
+            raise faults.pop()
+        return fit(*arguments, **options)
+
+    monkeypatch.setattr(train, "fit", failing)
+    options = {"trials": TRIALS + 1, "pruner": "none", "on_told": told.append}
+    outcome = run(copied / "small.toml", copied / "out", **options)
+    assert outcome.ended == "trials"
+    assert [one.reason for one in told if one.state == "failed"] == ["no memory", "no such thing"]
+    failed = [trial for trial in trials_in(copied / "out") if trial["state"] == "fail"]
+    assert [trial["reason"] for trial in failed] == ["no memory", "no such thing"]
+    assert outcome.counts["waiting"] == 0
+
+
+def test_three_that_fail_in_a_row_end_the_search(
+    copied: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: Any, **__: Any) -> train.Trained:
+        raise BadUsage("no such thing")
+
+    monkeypatch.setattr(train, "fit", failing)
+    with pytest.raises(MachineFailed, match="3 trials in a row failed, the last one: no such"):
+        run(copied / "small.toml", copied / "out", trials=TRIALS + 1)
+    assert recipe.load(copied / "out" / "small-tuned.toml").tune
+
+
+def test_a_batch_larger_than_the_data_is_told_before_any_trial(tmp_path: Path, run: Run) -> None:
+    path = write_recipe(tmp_path, "[tune]\ntraining.batch_size = { low = 8, high = 50000 }\n")
+    with pytest.raises(BadRecipe, match=r"line \d+: tune.*50000 cannot be trained: batch_size"):
+        run(path, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_trial_that_another_process_gave_up_is_left_and_the_search_goes_on(
+    copied: Path, run: Run
+) -> None:
+    told: list[tune.Told] = []
+
+    def give_up(one: tune.Told) -> None:
+        told.append(one)
+        if len(told) == 1:
+            study.give_up(opened := study_in(copied / "out"), opened.trials[one.number])
+
+    options = {"trials": TRIALS + 1, "pruner": "none", "on_told": give_up}
+    outcome = run(copied / "small.toml", copied / "out", **options)
+    assert outcome.ended == "trials"
+    assert outcome.counts["waiting"] == 0
+    assert [one.state for one in told if one.number == told[0].number] == ["running", "given up"]
+    found = study_in(copied / "out").trials
+    assert found[told[0].number].state.name == "FAIL"
+    assert found[-1].params == found[told[0].number].params
+    assert found[-1].state.name == "COMPLETE"
+
+
+@pytest.mark.parametrize(
+    ("change", "freed"),
+    [
+        ({}, False),  # it lives
+        ({4: "1"}, True),  # another process has its id
+        ({2: "before"}, True),  # the machine was started anew
+        ({1: "a-clone", 4: "1"}, False),
+        ({0: "elsewhere", 4: "1"}, False),
+    ],
+)
+@pytest.mark.parametrize("state", ["RUNNING", "FAIL"])
+def test_only_the_trials_of_the_dead_of_this_machine_are_tried_again(
+    tmp_path: Path, change: dict[int, str], freed: bool, state: str
+) -> None:
+    opened = study.open_study(tmp_path / "journal", "small", "x")
+    trial = opened.ask()
+    trial.suggest_int("units", 1, 9)
+    parts = study.worker().split(" ")
+    trial.set_user_attr(
+        study.WORKER, " ".join(change.get(place, part) for place, part in enumerate(parts))
+    )
+    if state == "FAIL":
+        opened.tell(trial, state=optuna.trial.TrialState.FAIL)
+    for _ in range(2):  # the second time there is a successor
+        again = study.open_study(tmp_path / "journal", "small", "x").trials
+        assert [one.state.name for one in again[1:]] == (["WAITING"] if freed else [])
+        assert again[0].state.name == ("FAIL" if freed else state)
+
+
+def test_a_trial_that_failed_by_itself_is_not_tried_again(tmp_path: Path) -> None:
+    opened = study.open_study(tmp_path / "journal", "small", "x")
+    trial = opened.ask()
+    trial.suggest_int("units", 1, 9)
+    trial.set_user_attr(study.WORKER, study.worker().rpartition(" ")[0] + " 1")
+    trial.set_user_attr(study.REASON, "no memory")
+    opened.tell(trial, state=optuna.trial.TrialState.FAIL)
+    assert len(study.open_study(tmp_path / "journal", "small", "x").trials) == 1
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["postgresql://me:s3cret@localhost/none", "nosuchdb://me:s3cret@x/y",
+     "sqlite:////nowhere/at/all.db?password=s3cret", "not a url:s3cret@://x"],
+)  # fmt: skip
+def test_passwords_are_in_no_message(url: str) -> None:
+    with pytest.raises((BadUsage, PackageMissing)) as caught:
+        study.open_study(url, "small", "x")
+    assert "s3cret" not in str(caught.value)
 
 
 def test_a_half_line_of_a_killed_writer_is_cut_off(copied: Path, run: Run) -> None:
