@@ -55,9 +55,13 @@ def read(path: Path) -> PenDigits:
     """
     pictures, labels, writers = [], [], set()
     for number, line in enumerate(_lines(path), 1):
+        if not line.strip():
+            continue
         try:
-            row = json.loads(line)
-            label, writer = int(row["label"]), row.get("writer")
+            row = json.loads(line, parse_constant=_refuse)
+            label, writer = row["label"], row.get("writer")
+            if type(label) is not int:
+                raise ValueError(f"label: a whole number expected, {label!r} found")
             picture = ink.from_strokes(row["strokes"])
         except (ValueError, KeyError, TypeError, AttributeError, BadUsage) as error:
             raise BadData(
@@ -83,11 +87,15 @@ def stand_in() -> PenDigits:
     return PenDigits(STAND_IN, pictures, labels, None, real=False)
 
 
+def _refuse(constant: str) -> None:
+    raise ValueError(f"finite numbers expected, {constant} found")
+
+
 def _lines(path: Path) -> Iterator[Any]:
     try:
         data = path.read_bytes()
         text = gzip.decompress(data) if data.startswith(GZIP_MAGIC) else data
-        yield from (line for line in text.decode("utf-8").splitlines() if line.strip())
+        yield from text.decode("utf-8").split("\n")
     except FileNotFoundError:
         raise DataMissing(
             f"{path}: no such file of pen digits; give the path of a .jsonl.gz with --pens, or "

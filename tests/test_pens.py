@@ -15,7 +15,7 @@ from exporter.golden.drawn_digits import UPRIGHT
 
 ROWS = [
     {"label": 7, "writer": "a", "strokes": UPRIGHT[7]},
-    {"label": "4", "writer": "b", "strokes": UPRIGHT[4]},
+    {"label": 4, "writer": "b", "strokes": UPRIGHT[4]},
     {"label": 1, "writer": "b", "strokes": [[[5, 5]]]},
 ]
 
@@ -40,11 +40,20 @@ def test_digits_are_model_input(tmp_path: Path, packed: bool) -> None:
 
 @pytest.mark.parametrize(
     "line", ["{", "[]", '{"label": 3}', '{"label": "x", "strokes": []}',
+             '{"label": "4", "strokes": []}', '{"label": 4.5, "strokes": []}',
+             '{"label": true, "strokes": []}', '{"label": 1, "strokes": [[[Infinity, 1]]]}',
+             '{"label": 3, "strokes": [[[1e999, 1], [2, 2]]]}',
              '{"label": 3, "strokes": [[["a", 1]]]}', '{"label": 3, "strokes": 7}']
 )  # fmt: skip
 def test_a_bad_line_is_named(tmp_path: Path, line: str) -> None:
     path = write(tmp_path / "pens", f"{json.dumps(ROWS[0])}\n{line}\n", True)
     with pytest.raises(BadData, match=r"pens, line 2: a JSON object with label and strokes"):
+        pens.read(path)
+
+
+def test_empty_lines_are_counted(tmp_path: Path) -> None:
+    path = write(tmp_path / "pens", f"{json.dumps(ROWS[0])}\n\n \n{{\n", False)
+    with pytest.raises(BadData, match="line 4"):
         pens.read(path)
 
 

@@ -269,7 +269,7 @@ export class Layers {
   /** @type {(inspector: MapInspector, chosen: {layer: number, unit: number}) => void} */
   #showInMaps(inspector, { layer, unit }) {
     if (this.#isOutput(layer)) {
-        this.#resting = setTimeout(() => void this.#showInk(inspector, unit), REST_MS);
+      this.#resting = setTimeout(() => void this.#showInk(inspector, unit), REST_MS);
       return;
     }
     const { name, map } = inspector.layers[layer];
