@@ -50,11 +50,9 @@ def staged(target: Path, refuse: Callable[[Path], None] | None = None) -> Iterat
             published is said.
     """
     target = Path(os.path.abspath(target))
-    if target.is_symlink() or (target.exists() and not target.is_dir()):
-        raise PublishFailed(f"{target}: a folder expected, a file or link found; name another")
+    refuse = refuse or _refuse_what_is_no_bundle
     try:
-        if target.exists():
-            (refuse or _refuse_what_is_no_bundle)(target)
+        _check(target, refuse)
     except OSError as error:
         raise _failed(target, error) from error
     try:
@@ -66,9 +64,13 @@ def staged(target: Path, refuse: Callable[[Path], None] | None = None) -> Iterat
         raise _failed(target, error) from error
     try:
         yield staging
+        _date(staging, target)
         _flush_tree(staging)
         with _alone(target.parent):
-            _date(staging, target)
+            # An export takes minutes: others may have written there meanwhile.
+            _check(target, refuse)
+            for redated in _date(staging, target):
+                _flush(redated)
             # The new bundle takes the staging folder's name away; what is left there is the old.
             _swap(staging, target)
     except OSError as error:
@@ -81,6 +83,14 @@ def staged(target: Path, refuse: Callable[[Path], None] | None = None) -> Iterat
         os.close(lock)
 
 
+def _check(target: Path, refuse: Callable[[Path], None]) -> None:
+    """Raise where `target` is what may not be replaced."""
+    if target.is_symlink() or (target.exists() and not target.is_dir()):
+        raise PublishFailed(f"{target}: a folder expected, a file or link found; name another")
+    if target.exists():
+        refuse(target)
+
+
 def sweep(target: Path) -> list[Path]:
     """Remove staging folders of `target` whose process is gone; returns what was removed.
 
@@ -89,6 +99,8 @@ def sweep(target: Path) -> list[Path]:
     """
     removed = []
     for leftover in sorted(target.parent.glob(glob.escape(_prefix(target)) + "*")):
+        if leftover.is_symlink() or not leftover.is_dir():
+            continue  # no staging folder of ours, whatever it is called
         try:
             lock = _lock(leftover)
         except (BlockingIOError, FileNotFoundError):
@@ -223,12 +235,15 @@ def _flush_published(target: Path) -> None:
         ) from error
 
 
-def _date(staging: Path, target: Path) -> None:
+def _date(staging: Path, target: Path) -> list[Path]:
     """Give files the dates by which hosts and `rsync` tell them from those in `target`.
+
+    Returns those whose date was another before.
 
     Many hosts make their validators of size and whole seconds: a file with other contents is at
     least a second younger than the one it replaces, one with the same contents is as old.
     """
+    redated = []
     for folder, _, names in os.walk(staging):
         for name in names:
             new = Path(folder, name)
@@ -240,9 +255,15 @@ def _date(staging: Path, target: Path) -> None:
             if not stat.S_ISREG(before.st_mode):
                 continue
             if before.st_size == now.st_size and filecmp.cmp(old, new, shallow=False):
-                os.utime(new, ns=(now.st_atime_ns, before.st_mtime_ns))
-            elif int(now.st_mtime) <= int(before.st_mtime):
-                os.utime(new, (now.st_atime, int(before.st_mtime) + 1))
+                wanted = before.st_mtime_ns
+            elif now.st_mtime_ns // 10**9 <= before.st_mtime_ns // 10**9:
+                wanted = (before.st_mtime_ns // 10**9 + 1) * 10**9
+            else:
+                continue
+            if now.st_mtime_ns != wanted:
+                os.utime(new, ns=(now.st_atime_ns, wanted))
+                redated.append(new)
+    return redated
 
 
 def _swap(staging: Path, target: Path) -> None:
@@ -280,9 +301,11 @@ def _restore(target: Path) -> None:
     if not aside.exists():
         return
     with _alone(target.parent):
+        if not aside.exists():
+            return  # a living run's own, which has ended meanwhile
         if target.exists():
             shutil.rmtree(aside)
-        elif aside.exists():
+        else:
             os.rename(aside, target)
 
 

@@ -19,8 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from exporter.errors import BadUsage, MachineFailed, PackageMissing, VerificationFailed
-from exporter.manifest import MANIFEST_NAME, REPORT_FOLDER, SIGNATURE_NAME, File, Manifest
-from exporter.manifest import verify as verify_files
+from exporter.manifest import MANIFEST_NAME, REPORT_FOLDER, SIGNATURE_NAME, File, Manifest, examine
 
 PASSWORD_VARIABLE = "EXPORTER_KEY_PASSWORD"  # noqa: S105 (its name, not the password)
 """The environment's variable with the password of an encrypted private key."""
@@ -52,7 +51,7 @@ def sign(directory: Path, key: Path, password: str | None = None) -> Path:
         MachineFailed: The signature cannot be written.
     """
     directory = Path(directory)
-    manifest = verify_files(directory)
+    manifest = examine(directory)
     with _keys(key, "private"):
         # The package says text, and hands it on to what wants bytes.
         secret = password.encode() if password else None
@@ -89,7 +88,7 @@ def verify(directory: Path, key: Path) -> Manifest:
         PackageMissing: `model-signing` is not installed.
     """
     directory = Path(directory)
-    manifest = verify_files(directory)
+    manifest = examine(directory)
     with _keys(key, "public"):
         config = _package("verifying").Config().use_elliptic_key_verifier(public_key=key)
     document = _document(directory, directory / SIGNATURE_NAME)

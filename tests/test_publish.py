@@ -75,6 +75,50 @@ def test_a_name_with_brackets_is_swept_too(tmp_path: Path) -> None:
     assert publish.sweep(tmp_path / "m[1]") == [leftover]
 
 
+def test_what_others_put_there_during_an_export_is_not_replaced(tmp_path: Path) -> None:
+    target = tmp_path / "precious"
+    with pytest.raises(PublishFailed, match="no bundle"), publish.staged(target) as staging:
+        write(staging, "one")
+        target.mkdir()
+        (target / "thesis.txt").write_text("years of work")
+    assert (target / "thesis.txt").read_text() == "years of work"
+    other, link = tmp_path / "other", tmp_path / "link"
+    other.mkdir()
+    with pytest.raises(PublishFailed, match="link"), publish.staged(link) as staging:
+        write(staging, "one")
+        link.symlink_to(other)
+    assert link.is_symlink()
+    assert sorted(os.listdir(tmp_path)) == ["link", "other", "precious"]
+
+
+def test_what_is_no_folder_is_not_swept(tmp_path: Path) -> None:
+    names = [".bundle.staging-file", ".bundle.staging-link"]
+    (tmp_path / names[0]).write_text("mine")
+    (tmp_path / names[1]).symlink_to(tmp_path)
+    assert publish.sweep(tmp_path / "bundle") == []
+    with publish.staged(tmp_path / "bundle") as staging:
+        write(staging, "one")
+    assert sorted(os.listdir(tmp_path)) == [*names, "bundle"]
+
+
+def test_dates_are_given_before_files_are_flushed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushed: dict[str, int] = {}
+    flush = publish._flush
+
+    def noted(path: Path) -> None:
+        flush(path)
+        flushed[path.name] = path.stat().st_mtime_ns
+
+    for text in ("one", "two"):
+        monkeypatch.setattr(publish, "_flush", noted)
+        with publish.staged(tmp_path / "bundle") as staging:
+            write(staging, text)
+        found = (tmp_path / "bundle" / "manifest.json").stat().st_mtime_ns
+        assert flushed["manifest.json"] == found
+
+
 def test_a_link_or_a_file_as_target_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     (tmp_path / "link").symlink_to(tmp_path)

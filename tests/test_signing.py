@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 import exporter
-from exporter import signing
+from exporter import manifest, signing
 from exporter.errors import BadBundle, PackageMissing, VerificationFailed
 from exporter.manifest import measure
 
@@ -234,6 +234,32 @@ def test_a_signature_without_the_hint_of_its_key_does_not_pass(
     assert capsys.readouterr().out == ""
 
 
+def test_a_signed_artefact_that_reads_other_files_does_not_pass(
+    monkeypatch: pytest.MonkeyPatch, own_bundle: Path, keys: tuple[Path, Path]
+) -> None:
+    """With a key no less is checked than without: a release that looked less closely signed it."""
+    path = "onnx/model.onnx"
+    elsewhere = b"\x0a\x08location\x12\x04evil"
+    external = bytes([13 << 3 | 2, len(elsewhere) + 2, 1 << 3 | 2, len(elsewhere)]) + elsewhere
+    graph = bytes([5 << 3 | 2, len(external)]) + external
+    with open(own_bundle / path, "ab") as stream:
+        stream.write(bytes([7 << 3 | 2, len(graph)]) + graph)
+    document = json.loads((own_bundle / "manifest.json").read_text())
+    (measured,) = measure(own_bundle, [path])
+    for artifact in document["artifacts"]:
+        for file in artifact["files"]:
+            if file["path"] == path:
+                file |= {"sha256": measured.sha256, "size_bytes": measured.size_bytes}
+    (own_bundle / "manifest.json").write_text(json.dumps(document))
+    with pytest.raises(BadBundle, match="external data"):
+        signing.sign(own_bundle, keys[0])
+    with monkeypatch.context() as earlier:
+        earlier.setattr(signing, "examine", manifest.verify)
+        signing.sign(own_bundle, keys[0])
+    with pytest.raises(BadBundle, match="external data"):
+        signing.verify(own_bundle, keys[1])
+
+
 def test_a_damaged_bundle_is_not_signed(own_bundle: Path, keys: tuple[Path, Path]) -> None:
     change("golden.json")(own_bundle)
     with pytest.raises(VerificationFailed, match=r"golden\.json"):
@@ -315,7 +341,7 @@ def refuse(event, args):
         raise RuntimeError(f"network: {event} {args}")
 sys.addaudithook(refuse)
 from pathlib import Path
-from exporter import signing
+from exporter import manifest, signing
 bundle, private, public = map(Path, sys.argv[1:])
 signing.sign(bundle, private)
 print(signing.verify(bundle, public).name)
