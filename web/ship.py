@@ -31,7 +31,8 @@ class Page:
 
     Attributes:
         contest: All artefacts of all bundles that read drawings.
-        lightest: The recommended artefact of each bundle, the fewest bytes to fetch first.
+        lightest: Of each bundle the artefact of the fewest bytes to fetch, and the chosen one of
+            all, the fewest bytes first.
         chosen: The one of all; None where no accuracy is known.
         chart: The plot as SVG, or nothing.
         left_out: Bundles that are not compared, with the reason.
@@ -49,7 +50,6 @@ class Page:
 def page_of(root: Path, entries: Sequence[bundles.Entry]) -> Page:
     """The page of these bundles."""
     found: list[Entrant] = []
-    lightest: set[str] = set()
     left_out: list[str] = []
     measured: list[bundles.Entry] = []
     for entry in entries:
@@ -66,15 +66,14 @@ def page_of(root: Path, entries: Sequence[bundles.Entry]) -> Page:
             mine = contest.with_document(mine, entry.evaluation)
             measured.append(entry)
         found += mine
-        chosen = shipping.recommend(entry.manifest)
-        lightest.add(next(e.id for e in mine if chosen is None or e.artifact == chosen.id))
     whole = _told(Contest(tuple(found)), measured)
+    chosen = whole.choice()
+    lightest = {e.bundle: e for e in sorted(whole.entrants, key=lambda e: -e.fetch_bytes)}
+    short = {e.id: e for e in (*lightest.values(), *((chosen,) if chosen else ()))}
     return Page(
         contest=whole,
-        lightest=tuple(
-            sorted((e for e in whole.entrants if e.id in lightest), key=lambda e: e.fetch_bytes)
-        ),
-        chosen=whole.choice(),
+        lightest=tuple(sorted(short.values(), key=lambda e: e.fetch_bytes)),
+        chosen=chosen,
         # Its own template escaped what it holds.
         chart=Markup(contest_chart.svg(whole)),  # noqa: S704
         left_out=tuple(left_out),

@@ -14,7 +14,9 @@ from playwright.sync_api import Browser, expect
 from tests.web.conftest import write_bundle
 from tests.web.digit_pad_page import MODEL, MODELS
 from tests.web.static_host import static_host
+from web import bundles
 from web.freeze import freeze
+from web.ship import page_of
 
 BETTER = {"data": "mnist", "test": {"accuracy": 0.9951}}
 PATIENCE_MS = 120_000
@@ -120,6 +122,32 @@ def test_no_bundles_at_all(client: FlaskClient, root: Path) -> None:
     assert "no accuracy is known" in client.get("/ship/").text.lower()
 
 
+def test_times_are_shown_as_measured_elsewhere(client: FlaskClient, root: Path) -> None:
+    assert "not on this device" not in client.get("/ship/").text
+    one = {"accuracy": 0.99, "pens": 0.9, "latencies_ms": {"tiny-node js": 0.4321, "<b> js": 1.0}}
+    measure(root / "tiny", {"onnx/float32": one})
+    text = client.get("/ship/").text
+    assert "ms, tiny-node js</th>" in text
+    assert ">0.43</td>" in text
+    assert "not on this device" in text
+    assert "&lt;b&gt;" not in text
+
+
+def test_the_short_table_holds_the_lightest_and_the_chosen_one(
+    client: FlaskClient, root: Path
+) -> None:
+    page = page_of(root, bundles.entries(root))
+    fetched = {e.id: e.fetch_bytes for e in page.contest.entrants}
+    assert page.lightest[0].fetch_bytes == min(fetched.values())
+    least = page.lightest[0].artifact
+    other = next(e.artifact for e in page.contest.entrants if e.artifact != least)
+    rows = {e.artifact: {"accuracy": 0.5, "pens": 0.5} for e in page.contest.entrants}
+    measure(root / "tiny", rows | {other: {"accuracy": 0.9, "pens": 0.9}})
+    page = page_of(root, bundles.entries(root))
+    assert {e.artifact for e in page.lightest} == {least, other}
+    assert page.chosen in page.lightest
+
+
 def test_names_of_strangers_are_text(client: FlaskClient, root: Path) -> None:
     write_bundle(root / "a<b>&amp;")
     text = client.get("/ship/").text
@@ -163,4 +191,27 @@ def test_a_model_that_does_not_load_is_told(chromium: Browser, site: str) -> Non
     page.get_by_role("button", name="Time them on this device").click()
     expect(page.get_by_text("1 could not be run here.")).to_be_visible(timeout=PATIENCE_MS)
     expect(page.get_by_role("row", name=MODEL).get_by_text("failed")).to_have_count(1)
+    page.context.close()
+
+
+STOPS = """
+const fill = Float32Array.prototype.fill;
+Float32Array.prototype.fill = function (...given) {
+  const told = document.querySelector("[data-told]")?.textContent ?? "";
+  if (told.startsWith("They answer in turns")) throw new Error("lost");
+  return fill.apply(this, given);
+};
+"""
+
+
+@pytest.mark.browser
+def test_a_model_that_fails_while_it_is_timed_is_told(chromium: Browser, site: str) -> None:
+    page = chromium.new_page()
+    page.add_init_script(STOPS)
+    page.goto(f"{site}/ship/")
+    page.get_by_role("button", name="Time them on this device").click()
+    expect(page.get_by_role("button", name="Time them again")).to_be_enabled(timeout=PATIENCE_MS)
+    times = page.locator("[data-times]")
+    assert set(times.all_inner_texts()) == {"failed"}
+    assert times.first.get_attribute("title") == "lost"
     page.context.close()

@@ -6,6 +6,8 @@
 
 import { load } from "../player/index.js";
 
+/** @typedef {NonNullable<Awaited<ReturnType<typeof open>>>} Entrant */
+
 const ROUNDS = 15;
 /** A round of one model lasts at least so long: browsers tell time in steps of up to 1 ms. */
 const ROUND_MS = 8;
@@ -49,10 +51,9 @@ async function open(cell) {
     const model = await load(address, { format: /** @type {any} */ (format), precision });
     for (let i = 0; i < 5; i++) await model.predict(picture());
     cell.textContent = "timing …";
-    return { cell, model, times: /** @type {number[]} */ ([]) };
+    return { cell, model, times: /** @type {number[]} */ ([]), failed: false };
   } catch (error) {
-    cell.textContent = "failed";
-    cell.title = error instanceof Error ? error.message : String(error);
+    fail(cell, error);
     return null;
   }
 }
@@ -69,30 +70,59 @@ async function round(model) {
   return (performance.now() - begun) / calls;
 }
 
+/** One round of a model that still runs. @param {Entrant} entrant */
+async function answer(entrant) {
+  if (entrant.failed) return;
+  try {
+    entrant.times.push(await round(entrant.model));
+  } catch (error) {
+    entrant.failed = true;
+    fail(entrant.cell, error);
+  }
+}
+
+/** @type {(cell: HTMLElement, error: unknown) => void} */
+function fail(cell, error) {
+  cell.textContent = "failed";
+  cell.title = error instanceof Error ? error.message : String(error);
+}
+
 async function measure() {
   button.disabled = true;
+  /** @type {Entrant[]} */
+  const entrants = [];
+  try {
+    await timeAll(entrants);
+  } finally {
+    for (const { model } of entrants) await model.close().catch(() => {}); // it has answered or failed
+    button.textContent = "Time them again";
+    button.disabled = false;
+  }
+}
+
+/** @param {Entrant[]} entrants filled as they are opened */
+async function timeAll(entrants) {
   told.textContent = "Loading the models, each checked as on any page.";
-  const opened = [];
-  for (const cell of cells) opened.push(await open(cell));
-  const entrants = opened.filter((one) => one !== null);
+  for (const cell of cells) {
+    const opened = await open(cell);
+    if (opened) entrants.push(opened);
+  }
   told.textContent = "They answer in turns.";
   for (let i = 0; i < ROUNDS; i++) {
-    for (const { model, times } of entrants) times.push(await round(model));
+    for (const entrant of entrants) await answer(entrant);
     // The page stays alive meanwhile.
     await new Promise((resolve) => setTimeout(resolve));
   }
-  for (const { cell, model, times } of entrants) {
+  for (const { cell, model, times, failed } of entrants) {
+    if (failed) continue;
     const { runtime, backend } = model.info;
     const where = document.createElement("span");
     where.textContent = `${runtime} ${backend}`;
     cell.replaceChildren(duration(median(times)), where);
-    await model.close();
   }
-  const failed = cells.length - entrants.length;
+  const failed = cells.length - entrants.filter((one) => !one.failed).length;
   const rest = failed ? ` ${failed} could not be run here.` : "";
   told.textContent = `Median of ${ROUNDS} rounds on this device, all in turns.${rest}`;
-  button.textContent = "Time them again";
-  button.disabled = false;
 }
 
 if (button) {
