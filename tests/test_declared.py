@@ -22,8 +22,11 @@ QUICK = (
     "topology/shared-layer", "topology/deeply-nested", "dtype/quantised-int8", "dtype/bfloat16",
     "activation/gelu-tanh",
 )  # fmt: skip
-NOT_IN_HDF5 = {"topology/subclassed"}
-"""What Keras itself writes no `.h5` of."""
+NOT_IN_HDF5 = (
+    "RandomBrightness/plain", "RandomColorDegeneration/plain", "RandomPosterization/plain",
+    "RandomSaturation/plain", "RandomSharpness/plain", "Solarization/plain",
+)  # fmt: skip
+"""Keras itself fails to write an `.h5` of them."""
 
 
 def _convnext() -> keras.Model:
@@ -81,21 +84,22 @@ def test_layers_without_a_public_name_and_matrices_are_taken(
     "name", [pytest.param(n, marks=[] if n in QUICK else [pytest.mark.slow]) for n in zoo.MODELS]
 )
 def test_every_model_that_keras_saves_is_taken(name: str, suffix: str, tmp_path: Path) -> None:
-    if suffix == "h5" and name in NOT_IN_HDF5:
-        with pytest.raises(NotImplementedError):
-            zoo.build(name).save(tmp_path / "m.h5")
-        return
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # of Keras, of layers that it cannot quantise
         model = zoo.build(name)
-    _judged(model, tmp_path / f"m.{suffix}")
+    if suffix == "h5" and name in NOT_IN_HDF5:
+        with pytest.raises(TypeError, match="cannot pickle"):
+            _judged(model, tmp_path / "m.h5")
+    else:
+        _judged(model, tmp_path / f"m.{suffix}")
 
 
 def _judged(model: keras.Model, path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # of Keras, that .h5 is its older format
         model.save(path)
-    assert declared.judge(path, _is_layer) >= model.count_params()
+    held = declared.judge(path, _is_layer)
+    assert declared.FEWEST_STORED * held >= model.count_params()
 
 
 @pytest.mark.parametrize(
