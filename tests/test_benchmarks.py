@@ -14,7 +14,7 @@ import pytest
 
 from tests import benchmarks
 from tests.benchmarks import __main__ as command
-from tests.benchmarks import document, plots, visits
+from tests.benchmarks import document, plots, scripts, visits
 from tests.benchmarks.result import Contender, Goal, Result, machine, ratio
 from tests.benchmarks.turns import alternate, percentile, spend
 
@@ -154,6 +154,23 @@ def test_a_process_is_measured_to_its_end_and_a_failure_is_told() -> None:
     with pytest.raises(subprocess.CalledProcessError) as failed:
         spend([sys.executable, "-c", "import sys; sys.exit('no such thing')"])
     assert "no such thing" in failed.value.__notes__[0]
+
+
+def test_a_process_that_imports_tensorflow_is_counted() -> None:
+    assert scripts._python(["-c", "0"]).imports == 0
+    assert scripts._python(["-c", "import tensorflow"]).imports == 1
+
+
+@pytest.mark.parametrize(
+    ("failed", "not_run", "ran"),
+    [(1, 4, scripts.NODE), (0, 0, scripts.NODE), (0, 4, scripts.NODE[1:])],
+)
+def test_an_export_that_proves_other_rows_is_not_compared(
+    failed: int, not_run: int, ran: tuple[str, ...]
+) -> None:
+    scripts._check_rows({"failed": 0, "not_run": 4}, set(scripts.NODE))
+    with pytest.raises(RuntimeError, match="those of a browser not to run"):
+        scripts._check_rows({"failed": failed, "not_run": not_run}, set(ran))
 
 
 def test_what_is_preloaded_is_a_journey_and_an_icon_is_none() -> None:

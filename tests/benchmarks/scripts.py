@@ -6,13 +6,20 @@ be imported beside current TensorFlow, so its converter is started as the export
 
 from __future__ import annotations
 
+import json
 import os
 import resource
+import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Mapping, Set
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import IO
 
+from exporter.manifest import Manifest
+from tests.benchmarks.servers import ROOT
 from tests.benchmarks.turns import Spent, spend
 
 MOST_BYTES = 12 << 30
@@ -34,6 +41,17 @@ model = keras.saving.load_model(sys.argv[1], compile=False)
 model(numpy.zeros((1, *model.input_shape[1:]), "float32"))
 model.export(sys.argv[2], format="onnx")
 """
+_COUNTER = """
+import os, pathlib, sys
+
+class Counter:
+    def find_spec(self, name, path=None, target=None):
+        if name == "tensorflow":
+            pathlib.Path(__file__).with_name(f"imported-{os.getpid()}").touch()
+
+sys.meta_path.insert(0, Counter())
+"""
+NODE = ("tiny-node", "tfjs-node", "onnxruntime-web-node")
 _IMPORTS = {
     OURS: "import tensorflow, keras, onnx, onnxruntime, tf2onnx, exporter.api; "
     "from exporter.formats import upstream_tensorflowjs; upstream_tensorflowjs.converter()",
@@ -45,8 +63,29 @@ _IMPORTS = {
 
 def ours(model: Path, folder: Path) -> Spent:
     """All formats in float32, proven in Python and Node; a browser is not on the path."""
-    command = ["-m", "exporter", "export", str(model), "-o", str(folder / "bundle"), "--json"]
-    return _python(command, PATH=str(Path(sys.executable).parent), CI="")
+    bundle = folder / "bundle"
+    command = ["-m", "exporter", "export", str(model), "-o", str(bundle), "--json"]
+    with open(folder / "told.json", "w+", encoding="utf-8") as told:
+        spent = _python(command, stdout=told, PATH=str(Path(sys.executable).parent), CI="")
+        told.seek(0)
+        (row,) = json.load(told)
+    ran = {proof["runtime"] for proof in Manifest.read(bundle).parity}
+    _check_rows(row["parity"], ran)
+    return spent
+
+
+def _check_rows(counts: Mapping[str, int], ran: Set[str]) -> None:
+    """Node was on the path and proved all; a browser was not.
+
+    Raises:
+        RuntimeError: Other rows ran than those that are compared.
+    """
+    missing = {name for name in NODE if name not in ran}
+    if counts["failed"] or missing or not counts["not_run"]:
+        raise RuntimeError(
+            f"rows of {', '.join(NODE)} expected to pass, those of a browser not to run; "
+            f"{dict(counts)} in {', '.join(sorted(ran))} found"
+        )
 
 
 def tensorflowjs(model: Path, folder: Path) -> Spent:
@@ -56,7 +95,7 @@ def tensorflowjs(model: Path, folder: Path) -> Spent:
     second = _peer(["-c", _CONVERT, saved, str(folder / "tfjs")])
     return Spent(
         first.wall_s + second.wall_s, first.cpu_s + second.cpu_s,
-        max(first.peak_mib, second.peak_mib),
+        max(first.peak_mib, second.peak_mib), first.imports + second.imports,
     )  # fmt: skip
 
 
@@ -82,10 +121,19 @@ def _peer(arguments: list[str]) -> Spent:
 
 
 def _python(
-    arguments: list[str], preexec_fn: Callable[[], None] | None = None, **environment: str
+    arguments: list[str],
+    preexec_fn: Callable[[], None] | None = None,
+    stdout: IO[str] | int = subprocess.DEVNULL,
+    **environment: str,
 ) -> Spent:
-    known = {"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow"}
-    return spend(
-        [sys.executable, *arguments], env={**os.environ, **known, **environment},
-        preexec_fn=preexec_fn,
-    )  # fmt: skip
+    with tempfile.TemporaryDirectory() as counting:
+        Path(counting, "sitecustomize.py").write_text(_COUNTER, encoding="utf-8")
+        known = {
+            "TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow",
+            "PYTHONPATH": os.pathsep.join([counting, str(ROOT)]),
+        }  # fmt: skip
+        spent = spend(
+            [sys.executable, *arguments], env={**os.environ, **known, **environment},
+            preexec_fn=preexec_fn, stdout=stdout,
+        )  # fmt: skip
+        return replace(spent, imports=len(list(Path(counting).glob("imported-*"))))

@@ -53,11 +53,13 @@ class Spent:
         cpu_s: Processor's time in user and in kernel mode, with that of its children.
         peak_mib: Of the largest process among it and its children. Linux hands a process the peak
             of the one that starts it, so no figure is below what the benchmark itself holds.
+        imports: How many of its processes imported TensorFlow, where that was counted.
     """
 
     wall_s: float
     cpu_s: float
     peak_mib: float
+    imports: int = 0
 
 
 def spend(command: Sequence[str], **options: object) -> Spent:
@@ -68,7 +70,7 @@ def spend(command: Sequence[str], **options: object) -> Spent:
     """
     begun = time.perf_counter()
     with subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, **options
+        command, stderr=subprocess.PIPE, text=True, **{"stdout": subprocess.DEVNULL, **options}
     ) as process:  # type: ignore[call-overload]
         assert process.stderr is not None
         errors = process.stderr.read()
