@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -14,9 +15,9 @@ import pytest
 
 from tests import benchmarks
 from tests.benchmarks import __main__ as command
-from tests.benchmarks import document, plots, scripts, visits
+from tests.benchmarks import document, plots, scale, scripts, visits
 from tests.benchmarks.result import Contender, Goal, Result, machine, ratio
-from tests.benchmarks.turns import alternate, percentile, spend
+from tests.benchmarks.turns import Spent, alternate, percentile, spend
 
 MADE_UP = Result(
     contenders=(
@@ -156,6 +157,18 @@ def test_a_process_is_measured_to_its_end_and_a_failure_is_told() -> None:
     assert "no such thing" in failed.value.__notes__[0]
 
 
+def test_a_larger_model_that_costs_no_more_is_no_proof_of_a_line() -> None:
+    """And each size has its goals beside the peers that ended with a file."""
+    spent = {size: Spent(1.0, 5.0, 800.0) for size in scale.SIZES}
+    ours = Contender("ours", scale._figures(spent, 500.0))
+    peer = Contender("peer", scale._figures({0.1: Spent(1.0, 4.0, 1000.0)}, 100.0))
+    goals = {goal.what: goal for goal in scale._goals((ours, peer))}
+    assert [goal.met for what, goal in goals.items() if "ten times" in what] == [None]
+    assert goals["CPU at 0.1 M, ours / the better peer's"].found == 1.25
+    assert goals["peak at 0.1 M, ours / the better peer's"].found == 0.8
+    assert goals["peak at 100 M, ours / the better peer's"].met is None
+
+
 def test_a_process_that_imports_tensorflow_is_counted() -> None:
     assert scripts._python(["-c", "0"]).imports == 0
     assert scripts._python(["-c", "import tensorflow"]).imports == 1
@@ -189,8 +202,9 @@ def test_what_is_preloaded_is_a_journey_and_an_icon_is_none() -> None:
 def test_the_machine_is_told_without_its_name() -> None:
     import platform
 
-    told = machine()
+    told = machine(("Node", "gunicorn"))
     assert "cores" in told
+    assert re.search(r"; \d+ GiB; .*; Node \d+\.\d+.*, gunicorn \d+\.\d+", told)
     assert platform.node() not in told
 
 

@@ -22,3 +22,14 @@ ROWS = (
     "serving",
 )
 """The modules of the rows, in the order of the page."""
+
+LONGEST_S = {"scale": 5400, "training": 2700, "parity": 2700}
+"""What a row may take before it is said to hang; others `LONGEST_OF_OTHERS_S`."""
+LONGEST_OF_OTHERS_S = 900
+TOOLS = {
+    **dict.fromkeys(("first_bytes", "first_answer", "one_answer", "stroke"),
+                    ("Chromium", "gunicorn")),
+    **dict.fromkeys(("export", "scale", "parity"), ("Node",)),
+    "serving": ("gunicorn", "nginx", "wrk"),
+}  # fmt: skip
+"""What besides Python's packages has a part in a row; its version is named there."""

@@ -5,7 +5,11 @@ from __future__ import annotations
 import operator
 import os
 import platform
-from collections.abc import Mapping
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -96,16 +100,58 @@ def ratio(above: float | None, below: float | None) -> float | None:
     return None if above is None or below is None or below <= 0 else above / below
 
 
-def machine() -> str:
-    """Processor, cores, how busy it was, and the versions that count; no name of a host."""
+def machine(tools: Sequence[str] = ()) -> str:
+    """Processor, cores, memory, how busy it was, and the versions that count; no name of a host.
+
+    Args:
+        tools: Which of `TOOLS` had a part in what was measured.
+    """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     told = ", ".join(f"{name} {version(name)}" for name in ("tensorflow", "keras", "onnxruntime"))
     load = f"load {os.getloadavg()[0]:.1f} before the row" if hasattr(os, "getloadavg") else ""
     parts = (
-        f"{_processor()}, {cores} cores", load, f"{platform.system()} {platform.machine()}",
-        f"Python {platform.python_version()}", told,
+        f"{_processor()}, {cores} cores", _memory(), load,
+        f"{platform.system()} {platform.machine()}",
+        f"Python {platform.python_version()}", told, ", ".join(map(_version, tools)),
     )  # fmt: skip
     return "; ".join(part for part in parts if part)
+
+
+def _chromium() -> Sequence[str]:
+    from exporter import browser
+
+    return [str(browser.require()), "--version"]
+
+
+TOOLS: Mapping[str, Callable[[], Sequence[str]]] = {
+    "Chromium": _chromium,
+    "Node": lambda: [shutil.which("node", path=_SEARCHED) or "node", "--version"],
+    "nginx": lambda: [shutil.which("nginx", path=_SEARCHED) or "nginx", "-v"],
+    "wrk": lambda: ["wrk", "-v"],
+    "gunicorn": lambda: [sys.executable, "-m", "gunicorn", "--version"],
+}
+"""How each is asked for its version."""
+_SEARCHED = os.pathsep.join(
+    [str(Path(sys.executable).parent), os.environ.get("PATH", ""), "/usr/sbin"]
+)
+
+
+def _version(tool: str) -> str:
+    try:
+        done = subprocess.run(TOOLS[tool](), capture_output=True, text=True)
+    except FileNotFoundError:
+        return f"no {tool}"
+    found = re.search(r"\d+\.[\d.]*\d", done.stdout + done.stderr)
+    return f"{tool} {found[0] if found else 'of an unknown version'}"
+
+
+def _memory() -> str:
+    """Of the whole machine, where it says so."""
+    told = Path("/proc/meminfo")
+    if not told.is_file():
+        return ""
+    total = re.search(r"MemTotal:\s+(\d+) kB", told.read_text(encoding="utf-8"))
+    return f"{int(total[1]) / 2**20:.0f} GiB" if total else ""
 
 
 def _processor() -> str:
