@@ -3,7 +3,8 @@
 The published way is a plain `fit` of the same layers: Adam, batches of 32, no augmentation, and
 the best of its epochs on the test set. Ours is the recipe's way with fewer epochs than it ships
 with: batches of 128, several in one call into TensorFlow, compiled, every picture varied anew while
-the one before trains. The two take turns: half of the plain epochs, ours, the other half.
+the one before trains. The two take turns: half of the plain epochs, ours, the other half; each is
+one `fit`, whose first epoch, with the compilation in it, is not timed.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ SECONDS, ACCURACY, LENGTH = "median epoch, s", "best test accuracy", "epochs"
 
 
 class Plain:
-    """The published way, an epoch at a time."""
+    """The published way."""
 
     def __init__(self, dataset: data.Dataset) -> None:
         keras.utils.set_random_seed(7)
@@ -38,15 +39,25 @@ class Plain:
         self.accuracies: list[float] = []
 
     def run(self, epochs: int) -> None:
-        """So many further epochs; measuring on the test set is not timed."""
-        for _ in range(epochs):
+        """So many further epochs; measuring on the test set is not timed, nor is the first one."""
+        begun = 0.0
+
+        def begin(epoch: int, logs: object = None) -> None:
+            nonlocal begun
             begun = time.perf_counter()
-            self._model.fit(self._x, self._y, batch_size=32, verbose=0)
-            self.seconds.append(time.perf_counter() - begun)
-            answers = self._model.predict(self._test[0], batch_size=1000, verbose=0)
+
+        def end(epoch: int, logs: object = None) -> None:
+            if epoch > 0:
+                self.seconds.append(time.perf_counter() - begun)
+            answers = self._model.predict_on_batch(self._test[0])
             right = np.mean(np.argmax(answers, axis=-1) == self._test[1])
             self.accuracies.append(float(right))
-            tell(f"plain epoch {len(self.seconds)}: {right:.2%}")
+            tell(f"plain epoch {len(self.accuracies)}: {right:.2%}")
+
+        timing = keras.callbacks.LambdaCallback(on_epoch_begin=begin, on_epoch_end=end)
+        self._model.fit(
+            self._x, self._y, batch_size=32, epochs=epochs, callbacks=[timing], verbose=0
+        )
 
 
 def ours(dataset: data.Dataset) -> tuple[list[float], float]:
