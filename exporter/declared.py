@@ -2,7 +2,7 @@
 
 Owns the limits on zip archives, on the JSON inside and on HDF5 files, and counts the weights that
 a model creates while it is built: nothing is unpacked, built or allocated on a file's word alone.
-May import `exporter.json_text` and `exporter.errors`; h5py is imported inside the functions.
+May import `exporter.{json_text, stored_member, errors}`; h5py is imported inside the functions.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import IO, Any
 
 from exporter import json_text
 from exporter.errors import BadModel
+from exporter.stored_member import StoredMember
 
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
 MOST_MEMBERS = 10_000
@@ -94,7 +95,7 @@ def _of_archive(path: Path, is_layer: IsLayer) -> int:
             _check_config(archive.read(config), CONFIG, is_layer)
             weights = members[WEIGHTS]
             if weights.compress_type == zipfile.ZIP_STORED:
-                with archive.open(weights) as stream:
+                with StoredMember(archive, WEIGHTS) as stream:
                     return _weights_in(stream)
             if weights.file_size > LARGEST_DEFLATED:
                 raise _Refused(
@@ -324,7 +325,7 @@ def at_most(held: int, variable: type) -> Iterator[None]:
             count = math.prod(self._shape)
             if count > left:
                 raise BadModel(
-                    f"its config asks for a weight of shape {tuple(self._shape)} where the file "
+                    f"its config asks for a weight of shape {_short(self._shape)} where the file "
                     f"holds {held:,} numbers in all"
                 )
             _left.set(left - count)
@@ -337,6 +338,12 @@ def at_most(held: int, variable: type) -> Iterator[None]:
     finally:
         variable._initialize_with_initializer = allocate  # type: ignore[attr-defined]
         _left.reset(token)
+
+
+def _short(shape: Any) -> str:
+    """A shape in a line's room: a size may have thousands of digits."""
+    text = str(tuple(shape))
+    return text if len(text) <= 100 else f"{text[:99]}…"
 
 
 def _line(error: Exception) -> str:

@@ -180,8 +180,8 @@ def _check_numbers(path: Path, model: keras.Model) -> None:
                 count = math.prod(size for size in tensor.shape if size is not None)
                 if count > LARGEST_ANSWER:
                     raise BadModel(
-                        f"{path}: layer {operation.name!r} answers one sample with {count:,} "
-                        f"numbers; at most {LARGEST_ANSWER:,} expected"
+                        f"{path}: layer {_shorten(repr(operation.name), 80)} answers one sample "
+                        f"with more than the {LARGEST_ANSWER:,} numbers expected at most"
                     )
 
 

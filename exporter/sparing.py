@@ -3,13 +3,11 @@
 Keras makes random weights first, then reads the whole file into memory, then each weight out of
 it: 3.5 times the model at the peak. Here variables have no value until the file gives them one,
 and HDF5 reads from within the archive: 1.5 times. Owns that, and variables that wait for a value
-(`waiting`). May import `exporter.sizes`; Keras is imported inside the functions.
+(`waiting`). May import `exporter.{sizes, stored_member}`; Keras is imported inside the functions.
 """
 
 from __future__ import annotations
 
-import io
-import struct
 import warnings
 import zipfile
 from collections.abc import Iterator
@@ -18,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from exporter.sizes import BIG_BYTES
+from exporter.stored_member import StoredMember
 
 if TYPE_CHECKING:
     import keras
@@ -153,7 +152,7 @@ def _reading_in_place() -> Iterator[None]:
 
     class InPlace(own_store):  # type: ignore[misc, valid-type]
         def _get_h5_file(self, path_or_io: Any, mode: str | None = None) -> h5py.File:
-            self.io_file = _Member(self.archive, str(path_or_io))
+            self.io_file = StoredMember(self.archive, str(path_or_io))
             return h5py.File(self.io_file, mode="r")
 
     saving_lib.is_memory_sufficient = refuse
@@ -163,37 +162,3 @@ def _reading_in_place() -> Iterator[None]:
     finally:
         saving_lib.is_memory_sufficient = own_check
         saving_lib.H5IOStore = own_store
-
-
-class _Member(io.RawIOBase):
-    """A stored member of a zip archive, read where it lies."""
-
-    def __init__(self, archive: zipfile.ZipFile, name: str) -> None:
-        member = archive.getinfo(name)
-        assert archive.filename is not None
-        self._file = open(archive.filename, "rb")  # noqa: SIM115  (closed in `close`)
-        self._file.seek(member.header_offset)
-        # https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT, 4.3.7
-        name_size, extra_size = struct.unpack("<26xHH", self._file.read(30))
-        self._start = member.header_offset + 30 + name_size + extra_size
-        self._size = member.file_size
-        self._place = 0
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._place, io.SEEK_END: self._size}[whence]
-        self._place = base + offset
-        return self._place
-
-    def tell(self) -> int:
-        return self._place
-
-    def readinto(self, buffer: Any) -> int:
-        room = memoryview(buffer)[: max(0, self._size - self._place)]
-        self._file.seek(self._start + self._place)
-        read = self._file.readinto(room)
-        self._place += read
-        return read
-
-    def close(self) -> None:
-        self._file.close()
-        super().close()

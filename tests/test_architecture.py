@@ -65,7 +65,13 @@ FLOORS = (
     ("exporter.contents", "exporter.declared"),
     ("exporter.recipe",),
     ("exporter.ranges",),
-    ("exporter.toml_lines", "exporter.json_text", "exporter.errors", "exporter.sizes"),
+    (
+        "exporter.toml_lines",
+        "exporter.json_text",
+        "exporter.stored_member",
+        "exporter.errors",
+        "exporter.sizes",
+    ),
 )
 HEAVY = {"tensorflow", "keras", "onnx", "onnxruntime", "tf2onnx", "tensorflowjs", "sklearn"}
 

@@ -151,6 +151,10 @@ def _file_attacks() -> Iterator[tuple[str, Any]]:
 def _large_attacks() -> Iterator[tuple[str, Any]]:
     for power in (8, 9, 10, 12, 15):
         yield f"Dense of 10^{power} units", with_argument("units", 10**power)
+    yield "Dense of 4,000 digits of units", with_argument("units", int("9" * 4000))
+    for shape in ([int("9" * 4000)], [int("9" * 4000)] * 3):
+        given = {"target_shape": shape}
+        yield f"Reshape to {len(shape)} axes of 4,000 digits", with_layer("Reshape", given)
     layers: tuple[tuple[str, dict[str, Any]], ...] = (
         ("Embedding", {"input_dim": 2**40, "output_dim": 4}),
         ("Embedding", {"input_dim": 10, "output_dim": 2**40}),
