@@ -123,6 +123,9 @@ def _chromium() -> Sequence[str]:
     return [str(browser.require()), "--version"]
 
 
+_SEARCHED = os.pathsep.join(
+    [str(Path(sys.executable).parent), os.environ.get("PATH", ""), "/usr/sbin"]
+)
 TOOLS: Mapping[str, Callable[[], Sequence[str]]] = {
     "Chromium": _chromium,
     "Node": lambda: [shutil.which("node", path=_SEARCHED) or "node", "--version"],
@@ -131,9 +134,6 @@ TOOLS: Mapping[str, Callable[[], Sequence[str]]] = {
     "gunicorn": lambda: [sys.executable, "-m", "gunicorn", "--version"],
 }
 """How each is asked for its version."""
-_SEARCHED = os.pathsep.join(
-    [str(Path(sys.executable).parent), os.environ.get("PATH", ""), "/usr/sbin"]
-)
 
 
 def _version(tool: str) -> str:
