@@ -221,7 +221,8 @@ def _fields(data: mmap.mmap, start: int, end: int) -> Iterator[tuple[int, int, i
 
 
 def _packed(data: mmap.mmap, start: int, end: int) -> list[int]:
-    values, position = [], start
+    values: list[int] = []
+    position = start
     while position < end and len(values) <= MOST_AXES:
         value, position = _varint(data, position, end)
         values.append(value)

@@ -207,7 +207,7 @@ def _of_hdf5(path: Path, is_layer: IsLayer) -> int:
         return _weights_in(stream, is_layer)
 
 
-def _weights_in(stream: IO[bytes], is_layer: IsLayer | None = None) -> int:
+def _weights_in(stream: IO[bytes] | io.RawIOBase, is_layer: IsLayer | None = None) -> int:
     """The numbers in all datasets of an HDF5 file that links nothing and declares no bomb.
 
     A dataset counts for no more numbers than bytes of it are stored.
