@@ -98,7 +98,7 @@ def production(models: Path, *options: str, **environment: str) -> Iterator[Serv
     with listener, log.open("wb") as stream:
         command = [
             sys.executable, "-m", "gunicorn", "-c", SETTINGS,
-            "-b", f"fd://{listener.fileno()}", *options,
+            "-b", f"fd://{listener.fileno()}", "--graceful-timeout", "3", *options,
         ]  # fmt: skip
         process = subprocess.Popen(
             command, env={**os.environ, "EXPORTER_MODELS": str(models), **environment},
