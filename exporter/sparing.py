@@ -40,8 +40,10 @@ def load_model(path: Path, *, large_bytes: int = BIG_BYTES, **options: Any) -> k
     """
     import keras
 
-    _check_sum(path)
-    if path.stat().st_size < large_bytes or not _is_stored(path):
+    weights = _weights(path)
+    if weights is not None:
+        _check_sum(path, weights)
+    if path.stat().st_size < large_bytes or not _is_stored(weights):
         return keras.saving.load_model(path, **options)
     try:
         return _load_sparingly(path, options)
@@ -59,13 +61,13 @@ def load_model(path: Path, *, large_bytes: int = BIG_BYTES, **options: Any) -> k
     return model
 
 
-def _is_stored(path: Path) -> bool:
-    """Whether it is an archive whose weights are not compressed: those can be read anywhere."""
-    weights = _weights(path)
+def _is_stored(weights: zipfile.ZipInfo | None) -> bool:
+    """Whether there are weights that are not compressed: those can be read anywhere."""
     return weights is not None and weights.compress_type == zipfile.ZIP_STORED
 
 
 def _weights(path: Path) -> zipfile.ZipInfo | None:
+    """The weights' entry in the archive; None where it is none, or has none."""
     if not zipfile.is_zipfile(path):
         return None
     with zipfile.ZipFile(path) as archive:
@@ -73,14 +75,11 @@ def _weights(path: Path) -> zipfile.ZipInfo | None:
     return members.get(_WEIGHTS)
 
 
-def _check_sum(path: Path) -> None:
+def _check_sum(path: Path, weights: zipfile.ZipInfo) -> None:
     """Read the weights of an archive once to their end, which is where zipfile compares their sum.
 
     Whoever jumps about in them, as HDF5 does here and in Keras' last resort, is told nothing.
     """
-    weights = _weights(path)
-    if weights is None:
-        return
     with zipfile.ZipFile(path) as archive, archive.open(_WEIGHTS) as stream:
         size = sum(len(piece) for piece in iter(lambda: stream.read(_PIECE), b""))
     if size != weights.file_size:

@@ -58,9 +58,9 @@ def test_keras_own_way_is_left_for_what_cannot_be_opened_so(tmp_path: Path) -> N
     for name in ("m.keras", "deflated.keras", "m.h5"):
         found = sparing.load_model(tmp_path / name, large_bytes=1, compile=False)
         np.testing.assert_array_equal(found.get_weights()[0], model.get_weights()[0])
-    assert sparing._is_stored(tmp_path / "m.keras")
-    assert not sparing._is_stored(tmp_path / "deflated.keras")
-    assert not sparing._is_stored(tmp_path / "m.h5")
+    assert sparing._is_stored(sparing._weights(tmp_path / "m.keras"))
+    assert not sparing._is_stored(sparing._weights(tmp_path / "deflated.keras"))
+    assert not sparing._is_stored(sparing._weights(tmp_path / "m.h5"))
 
 
 @pytest.mark.parametrize("large_bytes", [1, 1 << 40])
