@@ -34,6 +34,18 @@ PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Pad</title
 """
 
 
+def draw(page: Page, points: list[tuple[float, float]]) -> None:
+    """One stroke with the mouse through points in parts of the canvas, from its upper left."""
+    box = page.locator("digit-pad canvas").first.bounding_box()
+    assert box is not None
+    places = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in points]
+    page.mouse.move(*places[0])
+    page.mouse.down()
+    for place in places[1:]:
+        page.mouse.move(*place, steps=8)
+    page.mouse.up()
+
+
 def smallest_precision(model: str = MODEL) -> str:
     """What the element takes unless it is told otherwise: the tiny runner's smallest weights."""
     artifacts = Manifest.read(MODELS / model).artifacts

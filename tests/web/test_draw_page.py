@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw
 from playwright.sync_api import Browser, Page
 
 from exporter.manifest import Manifest
-from tests.web.digit_pad_page import MODEL, MODELS, smallest_precision
+from tests.web.digit_pad_page import MODEL, MODELS, draw, smallest_precision
 
 pytestmark = pytest.mark.browser
 
@@ -43,17 +43,6 @@ def visit(chromium: Browser, site: str) -> Iterator[Callable[..., Page]]:
     for context in contexts:
         context.close()
     assert faults == []
-
-
-def draw(page: Page, points: list[tuple[float, float]]) -> None:
-    box = page.locator("digit-pad canvas").first.bounding_box()
-    assert box is not None
-    places = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in points]
-    page.mouse.move(*places[0])
-    page.mouse.down()
-    for place in places[1:]:
-        page.mouse.move(*place, steps=8)
-    page.mouse.up()
 
 
 def fact(page: Page, name: str) -> str:

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from exporter import recipe
-from tests.web.digit_pad_page import MODELS
+from tests.web.digit_pad_page import MODELS, draw
 
 pytestmark = pytest.mark.browser
 
@@ -49,14 +49,7 @@ def visit(chromium: Browser, site: str) -> Iterator[Callable[..., Page]]:
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.goto(f"{site}/#model={model}")
         page.locator(".units.output").wait_for(timeout=60_000)
-        box = page.locator("digit-pad canvas").first.bounding_box()
-        assert box is not None
-        places = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in TWO]
-        page.mouse.move(*places[0])
-        page.mouse.down()
-        for place in places[1:]:
-            page.mouse.move(*place)
-        page.mouse.up()
+        draw(page, TWO)
         page.locator("digit-pad [part=answer]", has_text="2").wait_for()
         return page
 
